@@ -1,0 +1,230 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { SignJWT } from 'jose';
+import { forwardRequest, forwardUpgrade } from './forward.ts';
+import { readUpcomingEvents } from './upcoming-events.ts';
+
+export interface AppIdentity {
+  issuer: string;
+  audience: string;
+  /** The `identitySecret` that `createApp` answered. */
+  secret: string;
+}
+
+export interface SchedulingAppOptions {
+  /** 0 takes any free port. */
+  port: number;
+  /** Where the connector service listens. */
+  serviceUrl: string;
+  appId: string;
+  appKey: string;
+  identity: AppIdentity;
+  /** The calendar's events API. */
+  eventsUrl: string;
+  /** How long an identity token lives. */
+  identityTokenSeconds?: number;
+}
+
+export interface SchedulingApp {
+  url: string;
+  stop: () => Promise<void>;
+}
+
+export interface Person {
+  id: string;
+  name: string;
+}
+
+export const PEOPLE: readonly Person[] = [
+  { id: 'person-one', name: 'Person one' },
+  { id: 'person-two', name: 'Person two' },
+];
+
+const SESSION_COOKIE = 'scheduling_session';
+
+const PAGE_FILES: Readonly<Record<string, { file: string; type: string }>> = {
+  '/': { file: 'index.html', type: 'text/html; charset=utf-8' },
+  '/app.js': { file: 'app.js', type: 'text/javascript; charset=utf-8' },
+  '/connectors.js': { file: 'connectors.js', type: 'text/javascript; charset=utf-8' },
+  '/subscriptions.js': { file: 'subscriptions.js', type: 'text/javascript; charset=utf-8' },
+  '/style.css': { file: 'style.css', type: 'text/css; charset=utf-8' },
+};
+
+/** An identity token as the service expects it of this app: HS256, keyed with the secret's UTF-8 bytes. */
+export function issueIdentityToken(identity: AppIdentity, person: Person, lifetimeSeconds: number): Promise<string> {
+  const issuedAt = Math.floor(Date.now() / 1000);
+  return new SignJWT({ name: person.name })
+    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+    .setIssuer(identity.issuer)
+    .setAudience(identity.audience)
+    .setSubject(person.id)
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(issuedAt + lifetimeSeconds)
+    .sign(new TextEncoder().encode(identity.secret));
+}
+
+/** The example app on an origin of its own: its page, its sign-in, its backend function, and the way to the service. */
+export async function startSchedulingApp(options: SchedulingAppOptions): Promise<SchedulingApp> {
+  const serviceUrl = new URL(options.serviceUrl);
+  const sessions = new Map<string, Person>();
+  const upgraded = new Set<Duplex>();
+
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    if (belongsToService(pathname)) {
+      forwardRequest(serviceUrl, request, response);
+      return;
+    }
+    answer(options, sessions, pathname, request, response).catch((error: unknown) => {
+      console.error('scheduling app:', error);
+      if (response.headersSent) response.destroy();
+      else sendJson(response, 500, failure('INTERNAL', 'The app could not do this. Try again in a moment.'));
+    });
+  });
+
+  server.on('upgrade', (request, socket, head) => {
+    if (!belongsToService(new URL(request.url ?? '/', 'http://localhost').pathname)) {
+      socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+      return;
+    }
+    for (const side of [socket, forwardUpgrade(serviceUrl, request, socket, head)]) {
+      upgraded.add(side);
+      side.on('close', () => upgraded.delete(side));
+    }
+  });
+
+  await listen(server, options.port);
+  return {
+    url: `http://localhost:${(server.address() as AddressInfo).port}`,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+        for (const side of upgraded) side.destroy();
+      }),
+  };
+}
+
+function belongsToService(pathname: string): boolean {
+  return pathname === '/graphql' || pathname.startsWith('/api/external-auth/');
+}
+
+async function answer(
+  options: SchedulingAppOptions,
+  sessions: Map<string, Person>,
+  pathname: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const route = `${request.method} ${pathname}`;
+  if (route === 'GET /session') return answerSession(options, sessions, request, response);
+  if (route === 'POST /session') return signIn(sessions, request, response);
+  if (route === 'DELETE /session') return signOut(sessions, request, response);
+  if (route === 'POST /functions/upcoming-events') return answerUpcomingEvents(options, request, response);
+
+  const page = request.method === 'GET' || request.method === 'HEAD' ? PAGE_FILES[pathname] : undefined;
+  if (!page) return sendJson(response, 404, failure('NOT_FOUND', 'There is nothing at this address.'));
+  const content = await readFile(new URL(`./page/${page.file}`, import.meta.url));
+  response.writeHead(200, {
+    'content-type': page.type,
+    'cache-control': 'no-cache',
+    'content-security-policy':
+      "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; " +
+      "form-action 'none'; frame-ancestors 'none'",
+    'referrer-policy': 'same-origin',
+    'x-content-type-options': 'nosniff',
+  });
+  response.end(request.method === 'HEAD' ? undefined : content);
+}
+
+async function answerSession(
+  options: SchedulingAppOptions,
+  sessions: Map<string, Person>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const person = sessions.get(sessionId(request));
+  if (!person) return sendJson(response, 200, { person: null, people: PEOPLE });
+  const expiresInSeconds = options.identityTokenSeconds ?? 3600;
+  const identityToken = await issueIdentityToken(options.identity, person, expiresInSeconds);
+  sendJson(response, 200, { person, appId: options.appId, identityToken, expiresInSeconds });
+}
+
+async function signIn(
+  sessions: Map<string, Person>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { personId } = await readJson(request);
+  const person = PEOPLE.find(({ id }) => id === personId);
+  if (!person) return sendJson(response, 422, failure('VALIDATION', 'Choose one of the people on the sign-in page.'));
+  const id = randomBytes(24).toString('base64url');
+  sessions.set(id, person);
+  response.setHeader('set-cookie', `${SESSION_COOKIE}=${id}; Path=/; HttpOnly; SameSite=Lax`);
+  sendJson(response, 200, { person });
+}
+
+function signOut(sessions: Map<string, Person>, request: IncomingMessage, response: ServerResponse): void {
+  sessions.delete(sessionId(request));
+  response.setHeader('set-cookie', `${SESSION_COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0`);
+  sendJson(response, 200, { person: null });
+}
+
+async function answerUpcomingEvents(
+  options: SchedulingAppOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const identityToken = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  if (!identityToken) return sendJson(response, 401, failure('UNAUTHENTICATED', 'Sign in first.'));
+  const { connectorId } = await readJson(request);
+  if (typeof connectorId !== 'string') {
+    return sendJson(response, 422, failure('VALIDATION', 'Send { "connectorId": "…" }.'));
+  }
+  const { appKey, eventsUrl } = options;
+  const graphqlUrl = new URL('/graphql', options.serviceUrl).href;
+  const { status, body } = await readUpcomingEvents({ graphqlUrl, appKey, eventsUrl }, identityToken, connectorId);
+  sendJson(response, status, body);
+}
+
+function sessionId(request: IncomingMessage): string {
+  return new RegExp(`(?:^|; )${SESSION_COOKIE}=([^;]+)`).exec(request.headers.cookie ?? '')?.[1] ?? '';
+}
+
+/** A JSON body, or nothing: a form of another site cannot send this content type without asking first. */
+async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
+  if (!request.headers['content-type']?.startsWith('application/json')) return {};
+  let text = '';
+  for await (const chunk of request.setEncoding('utf8')) {
+    text += chunk;
+    if (text.length > 10_000) return {};
+  }
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? { ...value } : {};
+  } catch {
+    return {};
+  }
+}
+
+function failure(code: string, message: string): { error: { code: string; message: string; steps: string[] } } {
+  return { error: { code, message, steps: [] } };
+}
+
+function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' });
+  response.end(JSON.stringify(body));
+}
+
+function listen(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, 'localhost', () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,373 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type * as OidcProviderModule from 'oidc-provider';
+import type { ClientAuthMethod, KoaContextWithOIDC, Provider } from 'oidc-provider';
+import { CALENDAR_ACCOUNTS, CALENDAR_SCOPES, eventsOf } from './calendar-data.ts';
+import { accessPage, chooseAccountPage, consentPage, type GrantSummary, providerErrorPage } from './calendar-pages.ts';
+import { createMemoryStore, type MemoryStore } from './memory-adapter.ts';
+
+export interface CalendarClient {
+  clientId: string;
+  clientSecret: string;
+}
+
+export interface CalendarClientRegistration {
+  name: string;
+  redirectUris: readonly string[];
+  clientId?: string;
+  clientSecret?: string;
+  authentication?: Extract<ClientAuthMethod, 'client_secret_post' | 'client_secret_basic' | 'none'>;
+}
+
+export interface CalendarProviderOptions {
+  /** 0 takes any free port. */
+  port: number;
+  /** Clients known from the start. Without any, one is registered that has no redirect URI yet. */
+  clients?: readonly CalendarClientRegistration[];
+  /** How long an access token lives. Short, so that refreshing is seen. */
+  accessTokenSeconds?: number;
+  /** How the events API tells "today". */
+  now?: () => Date;
+}
+
+/** How often each thing was handled since the start, whatever the answer. What a wrapper answers by itself is not here. */
+export interface CalendarProviderCounts {
+  authorization_code: number;
+  refresh_token: number;
+  revocation: number;
+  userinfo: number;
+  events: number;
+}
+
+/** Runs around every request: answer by yourself, wait before or after `next()`, or break `ctx.res`. */
+export type AroundRequest = (ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>;
+
+export interface CalendarProvider extends CalendarClient {
+  issuer: string;
+  url: string;
+  eventsUrl: string;
+  counts: CalendarProviderCounts;
+  /** Registers an OAuth client, as a developer does in a provider's console. */
+  registerClient: (registration: CalendarClientRegistration) => CalendarClient;
+  /** Adds redirect URIs to a registered client (the first one, unless named). */
+  allowRedirectUris: (redirectUris: readonly string[], clientId?: string) => void;
+  /** Gives a client another secret; the old one is refused from then on. */
+  changeClientSecret: (clientSecret: string, clientId?: string) => void;
+  /** The grants that live now, oldest first: one per consent. */
+  grants: () => GrantSummary[];
+  /** Withdraws one grant with all its tokens, as the account's owner does in the provider's settings. */
+  revokeGrant: (grantId: string) => boolean;
+  setAccessTokenSeconds: (seconds: number) => void;
+  /** Puts one function around every request until the answer is called. */
+  around: (handler: AroundRequest) => () => void;
+  stop: () => Promise<void>;
+}
+
+const SESSION_COOKIE = 'calendar_session';
+
+/**
+ * A local OAuth 2 and OpenID provider with a small events API, for the demo and for tests. Everything is in memory.
+ * PKCE (S256) is required, refresh tokens rotate, and a used one that comes back ends its grant.
+ */
+export async function startCalendarProvider(options: CalendarProviderOptions): Promise<CalendarProvider> {
+  const now = options.now ?? (() => new Date());
+  const store = createMemoryStore();
+  const counts: CalendarProviderCounts = {
+    authorization_code: 0,
+    refresh_token: 0,
+    revocation: 0,
+    userinfo: 0,
+    events: 0,
+  };
+  let accessTokenSeconds = options.accessTokenSeconds ?? 30;
+  const wrappers = new Set<AroundRequest>();
+
+  // The issuer's name contains the port, so the port has to be taken first.
+  const server = createServer();
+  await listen(server, options.port);
+  const issuer = `http://localhost:${(server.address() as AddressInfo).port}`;
+
+  const registerClient = (registration: CalendarClientRegistration): CalendarClient => {
+    const clientId = registration.clientId ?? `calendar-${randomBytes(6).toString('hex')}`;
+    const clientSecret = registration.clientSecret ?? randomBytes(24).toString('base64url');
+    const authentication = registration.authentication ?? 'client_secret_post';
+    store.put('Client', clientId, {
+      client_id: clientId,
+      ...(authentication === 'none' ? {} : { client_secret: clientSecret }),
+      client_name: registration.name,
+      // A client has at least one; this one leads nowhere.
+      redirect_uris: registration.redirectUris.length > 0 ? [...registration.redirectUris] : [`${issuer}/unregistered`],
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+      token_endpoint_auth_method: authentication,
+      id_token_signed_response_alg: 'ES256',
+    });
+    return { clientId, clientSecret };
+  };
+
+  const clients = options.clients?.length ? options.clients : [{ name: 'Calendar client', redirectUris: [] }];
+  const [firstClient] = clients.map(registerClient);
+  if (!firstClient) throw new Error('The calendar provider has no client.');
+
+  const changeClient = (clientId: string, change: (client: Record<string, unknown>) => object): void => {
+    const client = store.get('Client', clientId);
+    if (!client) throw new Error(`No client ${clientId} is registered.`);
+    store.put('Client', clientId, { ...client, ...change({ ...client }) });
+  };
+
+  const provider = await createProvider(issuer, store, () => accessTokenSeconds);
+  const listGrants = (): GrantSummary[] => store.list('Grant').flatMap(({ id }) => summarizeGrant(store, id) ?? []);
+
+  provider.use(async (ctx, next) => {
+    let run = next;
+    for (const wrapper of wrappers) {
+      const inner = run;
+      run = () => wrapper(ctx as KoaContextWithOIDC, inner);
+    }
+    await run();
+  });
+  provider.use(async (ctx, next) => {
+    forgetSession(ctx as KoaContextWithOIDC);
+    await next();
+    count(ctx as KoaContextWithOIDC, counts);
+  });
+  provider.use(async (ctx, next) => {
+    const context = ctx as KoaContextWithOIDC;
+    if (ctx.path === '/events' && ctx.method === 'GET') return answerEvents(provider, context, now());
+    if (ctx.path === '/' && ctx.method === 'GET') return html(context, accessPage(listGrants()));
+    if (ctx.path === '/revoke' && ctx.method === 'POST') {
+      store.revokeGrant((await readForm(context)).get('grant') ?? '');
+      return seeOther(context, '/');
+    }
+    if (ctx.path.startsWith('/interaction/')) return interact(provider, context);
+    await next();
+  });
+  const handle = provider.callback();
+  server.on('request', (request, response) => void handle(request, response));
+
+  return {
+    ...firstClient,
+    issuer,
+    url: issuer,
+    eventsUrl: `${issuer}/events`,
+    counts,
+    registerClient,
+    allowRedirectUris: (redirectUris, clientId = firstClient.clientId) =>
+      changeClient(clientId, ({ redirect_uris: known }) => ({
+        redirect_uris: [...new Set([...(known as string[]), ...redirectUris])],
+      })),
+    changeClientSecret: (clientSecret, clientId = firstClient.clientId) =>
+      changeClient(clientId, () => ({ client_secret: clientSecret })),
+    grants: listGrants,
+    revokeGrant: store.revokeGrant,
+    setAccessTokenSeconds(seconds) {
+      accessTokenSeconds = seconds;
+    },
+    around(handler) {
+      wrappers.add(handler);
+      return () => wrappers.delete(handler);
+    },
+    stop: () => close(server),
+  };
+}
+
+async function createProvider(issuer: string, store: MemoryStore, accessTokenSeconds: () => number): Promise<Provider> {
+  const { Provider: OidcProvider } = await importOidcProvider();
+  const signingKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
+
+  const provider = new OidcProvider(issuer, {
+    adapter: store.adapter,
+    jwks: { keys: [{ ...signingKey, kty: 'EC', alg: 'ES256', use: 'sig', kid: 'calendar' }] },
+    cookies: {
+      // Cookies do not know ports: beside another server on localhost the usual names would be taken.
+      names: { session: SESSION_COOKIE, interaction: 'calendar_interaction', resume: 'calendar_resume' },
+      keys: [randomBytes(32).toString('base64url')],
+    },
+    scopes: Object.keys(CALENDAR_SCOPES),
+    claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
+    conformIdTokenClaims: false,
+    features: {
+      devInteractions: { enabled: false },
+      revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
+      rpInitiatedLogout: { enabled: false },
+      userinfo: { enabled: true },
+    },
+    interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
+    pkce: { required: () => true },
+    rotateRefreshToken: true,
+    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    expiresWithSession: async () => false,
+    // A grant is never used twice, so that every connection stands on one of its own.
+    loadExistingGrant: async (ctx) => {
+      const grantId = ctx.oidc.result?.consent?.grantId;
+      return grantId ? ctx.oidc.provider.Grant.find(grantId) : undefined;
+    },
+    ttl: {
+      AccessToken: () => accessTokenSeconds(),
+      AuthorizationCode: 60,
+      Grant: 30 * 24 * 3600,
+      IdToken: 600,
+      Interaction: 600,
+      RefreshToken: 30 * 24 * 3600,
+      Session: 600,
+    },
+    clientBasedCORS: () => false,
+    findAccount: (_ctx, id) => {
+      const account = CALENDAR_ACCOUNTS.find((candidate) => candidate.id === id);
+      if (!account) return undefined;
+      const { email, name } = account;
+      return { accountId: id, claims: () => ({ sub: id, email, email_verified: true, name }) };
+    },
+    renderError: (ctx, { error, error_description }) =>
+      html(ctx, providerErrorPage(error, error_description ?? 'The provider refused the request.')),
+  });
+  provider.on('server_error', (_ctx, error) => console.error('calendar provider:', error));
+  return provider;
+}
+
+/**
+ * oidc-provider supports Node 22 and says so when it is imported on Node 20. What is used of it here runs on 20.19 too,
+ * given `URL.parse`, which came to Node 20 late.
+ */
+async function importOidcProvider(): Promise<typeof OidcProviderModule> {
+  const urls = URL as unknown as { parse?: (url: string, base?: string) => URL | null };
+  urls.parse ??= (url, base) => (URL.canParse(url, base) ? new URL(url, base) : null);
+
+  const { warn } = console;
+  console.warn = (...values: unknown[]) => {
+    if (!String(values[0]).includes('oidc-provider WARNING: Unsupported runtime')) warn(...values);
+  };
+  try {
+    return await import('oidc-provider');
+  } finally {
+    console.warn = warn;
+  }
+}
+
+/**
+ * Every authorization asks for the account again and starts from nothing: two flows side by side in one browser do not
+ * disturb each other, and whoever shares a browser can choose another account.
+ */
+function forgetSession(ctx: KoaContextWithOIDC): void {
+  const cookies = ctx.req.headers.cookie?.split('; ').filter((cookie) => !cookie.startsWith(SESSION_COOKIE));
+  if (cookies) ctx.req.headers.cookie = cookies.join('; ');
+
+  // The specification lets a provider drop offline_access unless consent is asked for. Here it always is.
+  if (ctx.path === '/auth' && String(ctx.query['scope']).includes('offline_access')) {
+    ctx.query = { ...ctx.query, prompt: 'consent' };
+  }
+}
+
+function count(ctx: KoaContextWithOIDC, counts: CalendarProviderCounts): void {
+  if (ctx.path === '/events') counts.events += 1;
+  else if (ctx.path === '/token/revocation') counts.revocation += 1;
+  else if (ctx.path === '/me') counts.userinfo += 1;
+  else if (ctx.path === '/token') {
+    const grantType = ctx.oidc?.body?.['grant_type'];
+    if (grantType === 'authorization_code' || grantType === 'refresh_token') counts[grantType] += 1;
+  }
+}
+
+/** Choose the account, then allow or deny. Two plain forms; a client that posts both answers at once is served too. */
+async function interact(provider: Provider, ctx: KoaContextWithOIDC): Promise<void> {
+  const interaction = await provider.interactionDetails(ctx.req, ctx.res).catch(() => undefined);
+  if (!interaction) {
+    html(ctx, providerErrorPage('invalid_request', 'This sign-in has expired. Go back to the app and begin again.'));
+    ctx.status = 400;
+    return;
+  }
+  const { params } = interaction;
+  const { client_id: clientId, scope = 'openid' } = params as { client_id: string; scope?: string };
+  const clientName = (await provider.Client.find(clientId))?.clientName ?? clientId;
+  const known = scope.split(' ').filter((name) => name in CALENDAR_SCOPES);
+
+  const form = ctx.method === 'POST' ? await readForm(ctx) : new URLSearchParams();
+  const account = CALENDAR_ACCOUNTS.find(({ id }) => id === form.get('account'));
+  const decision = form.get('decision');
+
+  if (decision === 'deny') {
+    const result = { error: 'access_denied', error_description: 'The account holder denied access.' };
+    return seeOther(ctx, await provider.interactionResult(ctx.req, ctx.res, result));
+  }
+  if (!account) return html(ctx, chooseAccountPage(clientName));
+  if (decision !== 'allow') return html(ctx, consentPage(clientName, account, known));
+
+  const ticked = form.get('scope_choice') === 'listed' ? new Set(['openid', ...form.getAll('scope')]) : new Set(known);
+  const grant = new provider.Grant({ accountId: account.id, clientId });
+  grant.addOIDCScope(known.filter((name) => ticked.has(name)).join(' '));
+  grant.rejectOIDCScope(known.filter((name) => !ticked.has(name)).join(' '));
+  const result = { login: { accountId: account.id, remember: false }, consent: { grantId: await grant.save() } };
+  return seeOther(ctx, await provider.interactionResult(ctx.req, ctx.res, result));
+}
+
+/** The events API: `Authorization: Bearer <access token>` with the scope calendar.read (RFC 6750). */
+async function answerEvents(provider: Provider, ctx: KoaContextWithOIDC, now: Date): Promise<void> {
+  const refuse = (status: 401 | 403, error: string, sentence: string): void => {
+    ctx.status = status;
+    ctx.set('WWW-Authenticate', `Bearer error="${error}", error_description="${sentence}"`);
+    ctx.body = { error, error_description: sentence };
+  };
+  ctx.set('Cache-Control', 'no-store');
+
+  const value = /^Bearer (.+)$/i.exec(ctx.get('Authorization'))?.[1];
+  const token = value ? await provider.AccessToken.find(value) : undefined;
+  if (!token?.isValid) return refuse(401, 'invalid_token', 'The access token is missing, expired or revoked.');
+  if (!token.scopes.has('calendar.read'))
+    return refuse(403, 'insufficient_scope', 'The scope calendar.read is missing.');
+
+  const account = CALENDAR_ACCOUNTS.find(({ id }) => id === token.accountId);
+  ctx.body = { account: account?.email ?? null, events: eventsOf(token.accountId, now) };
+}
+
+function summarizeGrant(store: MemoryStore, id: string): GrantSummary | undefined {
+  const grant = store.get('Grant', id) as
+    | { accountId: string; clientId: string; iat: number; openid?: { scope?: string } }
+    | undefined;
+  const account = CALENDAR_ACCOUNTS.find((candidate) => candidate.id === grant?.accountId);
+  if (!grant || !account) return undefined;
+  return {
+    id,
+    clientName: store.get('Client', grant.clientId)?.client_name ?? grant.clientId,
+    account,
+    scopes: (grant.openid?.scope ?? '').split(' ').filter(Boolean),
+    since: new Date(grant.iat * 1000),
+  };
+}
+
+async function readForm(ctx: KoaContextWithOIDC): Promise<URLSearchParams> {
+  let body = '';
+  for await (const chunk of ctx.req.setEncoding('utf8')) {
+    body += chunk;
+    if (body.length > 10_000) ctx.throw(413);
+  }
+  return new URLSearchParams(body);
+}
+
+function html(ctx: Pick<KoaContextWithOIDC, 'type' | 'body' | 'set'>, body: string): void {
+  ctx.set('Cache-Control', 'no-store');
+  ctx.type = 'html';
+  ctx.body = body;
+}
+
+function seeOther(ctx: KoaContextWithOIDC, location: string): void {
+  ctx.status = 303;
+  ctx.redirect(location);
+}
+
+function listen(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, 'localhost', () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

@@ -1,0 +1,332 @@
+import { createCard } from './connectors.js';
+import { openSubscriptions } from './subscriptions.js';
+
+const READ_EVERY_MS = 5_000;
+
+const STATUS_FIELDS = /* GraphQL */ `
+  fragment ConnectionFields on AppUserConnection {
+    id
+    status
+    reconnectReason
+    problem { code message remedy { steps } }
+    account { id email name }
+    grantedScopes
+    missingScopes
+  }
+`;
+
+const AVAILABLE_CONNECTORS = /* GraphQL */ `
+  query AvailableConnectors {
+    availableConnectors {
+      id
+      name
+      provider { name }
+      currentUserConnection { ...ConnectionFields }
+    }
+  }
+  ${STATUS_FIELDS}
+`;
+
+const CONNECTION_STATUS = /* GraphQL */ `
+  subscription ConnectionStatus($connectorId: ID!) {
+    connectionStatus(connectorId: $connectorId) {
+      status
+      reconnectReason
+      problem { code message remedy { steps } }
+      missingScopes
+      connection { ...ConnectionFields }
+    }
+  }
+  ${STATUS_FIELDS}
+`;
+
+const CONNECT = /* GraphQL */ `
+  mutation Connect($input: ConnectAppUserInput!) {
+    connectAppUser(input: $input) {
+      __typename
+      ... on ConnectAppUserPayload { redirectUrl }
+      ... on UserError { code message remedy { steps } }
+    }
+  }
+`;
+
+const COMPLETE = /* GraphQL */ `
+  mutation Complete($input: CompleteConnectionInput!) {
+    completeConnection(input: $input) {
+      __typename
+      ... on CompleteConnectionPayload { connection { id } }
+      ... on UserError { code message remedy { steps } }
+    }
+  }
+`;
+
+const DISCONNECT = /* GraphQL */ `
+  mutation Disconnect($input: DisconnectAppUserInput!) {
+    disconnectAppUser(input: $input) {
+      __typename
+      ... on DisconnectAppUserPayload { connection { ...ConnectionFields } }
+      ... on UserError { code message remedy { steps } }
+    }
+  }
+  ${STATUS_FIELDS}
+`;
+
+/** What the service says in `connection_error` when the browser comes back, in words for the person who sees it. */
+const RETURN_SENTENCES = {
+  CONSENT_DENIED: 'You did not allow access. Nothing has changed, and you can try again at any time.',
+  FLOW_EXPIRED: 'That took too long, or the link had been used before. Press Connect to begin again.',
+  FLOW_MISMATCH: 'This was begun in another browser or by somebody else, so nothing was connected. Press Connect here.',
+  PROVIDER_UNAVAILABLE: 'The calendar did not answer. Nothing has changed; try again in a moment.',
+  INVALID_CLIENT:
+    'The calendar does not recognise this app. Whoever runs the app has to correct its client id or secret.',
+  INVALID_SCOPE: 'The calendar does not offer what this app asks for. Whoever runs the app has to correct the scopes.',
+  REDIRECT_URI_MISMATCH:
+    'The calendar does not know this app’s address. Whoever runs the app has to register it there.',
+  PROVIDER_TESTING_MODE:
+    'The calendar lets only invited people try this app so far. Ask whoever runs it to invite you.',
+  PLAN_REQUIRED: 'Connecting is not part of this workspace’s plan.',
+  CONNECTOR_DISABLED: 'Connecting this calendar has been switched off.',
+  CONNECTOR_INCOMPLETE: 'This calendar is not set up completely. Whoever runs the app has to finish it.',
+  NOT_FOUND: 'This calendar is no longer offered.',
+};
+
+const LIVE_LABELS = { connecting: 'Connecting', live: 'Live', waiting: 'Offline, trying again', refused: 'Not live' };
+
+const byId = (id) => document.getElementById(id);
+const cards = new Map();
+let session = null;
+let subscriptions = null;
+
+function notify(kind, message, steps = []) {
+  const notice = byId('notice');
+  notice.dataset.kind = kind;
+  notice.replaceChildren(message);
+  if (steps.length > 0) {
+    const list = document.createElement('ol');
+    for (const step of steps) list.append(Object.assign(document.createElement('li'), { textContent: step }));
+    notice.append(list);
+  }
+  notice.hidden = false;
+}
+
+async function loadSession() {
+  const response = await fetch('/session');
+  if (!response.ok) throw new Error('The app does not answer. Reload the page in a moment.');
+  const answer = await response.json();
+  session = answer.person ? { ...answer, renewAtMs: Date.now() + answer.expiresInSeconds * 800 } : null;
+  return answer;
+}
+
+/** The identity token, renewed in time: four fifths of its life. */
+async function identityToken() {
+  if (!session || Date.now() > session.renewAtMs) await loadSession();
+  if (!session) {
+    location.reload();
+    throw new Error('Signed out.');
+  }
+  return session.identityToken;
+}
+
+async function graphql(query, variables, isRetry = false) {
+  const token = await identityToken();
+  const response = await fetch('/graphql', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, 'x-app-id': session.appId },
+    body: JSON.stringify({ query, variables }),
+  });
+  const answer = await response.json();
+  const failure = answer.errors?.[0];
+  if (failure?.extensions?.code === 'UNAUTHENTICATED' && !isRetry) {
+    session.renewAtMs = 0;
+    return graphql(query, variables, true);
+  }
+  if (!answer.data) throw new Error(failure?.message ?? 'The service did not answer.');
+  return answer.data;
+}
+
+/** Begins something that nobody waits for; what goes wrong is told on the page. */
+function start(promise) {
+  promise.catch((error) => notify('error', error.message));
+}
+
+/** Runs one action of a card, and shows in the card what went wrong. */
+async function act(entry, action) {
+  entry.card.setBusy(true);
+  entry.card.showFailure(null);
+  try {
+    const failed = await action();
+    if (failed) entry.card.showFailure({ message: failed.message, steps: failed.remedy?.steps ?? [] });
+  } catch (error) {
+    entry.card.showFailure({ message: error.message, steps: [] });
+  } finally {
+    entry.card.setBusy(false);
+  }
+}
+
+function connect(entry) {
+  return act(entry, async () => {
+    const input = { connectorId: entry.connector.id, returnTo: location.pathname };
+    const { connectAppUser: result } = await graphql(CONNECT, { input });
+    if (result.__typename !== 'ConnectAppUserPayload') return result;
+    location.assign(result.redirectUrl);
+    return null;
+  });
+}
+
+function disconnect(entry) {
+  return act(entry, async () => {
+    const { disconnectAppUser: result } = await graphql(DISCONNECT, { input: { connectorId: entry.connector.id } });
+    if (result.__typename !== 'DisconnectAppUserPayload') return result;
+    showStatus(entry, { ...result.connection, connection: result.connection });
+    return null;
+  });
+}
+
+/** Asks the app's own backend function, which is the only one that ever holds the calendar's token. */
+async function readEvents(entry, isAsked) {
+  if (entry.isReading) return;
+  entry.isReading = true;
+  try {
+    const response = await fetch('/functions/upcoming-events', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${await identityToken()}` },
+      body: JSON.stringify({ connectorId: entry.connector.id }),
+    });
+    const answer = await response.json();
+    if (entry.status !== 'CONNECTED') return;
+    if (response.ok) {
+      entry.card.showFailure(null);
+      entry.card.showEvents(answer);
+    } else if (answer.error.code !== 'RECONNECT_REQUIRED' && answer.error.code !== 'NOT_CONNECTED') {
+      // Those two are told by the subscription, in a better place.
+      entry.card.showFailure(answer.error);
+    }
+  } catch {
+    if (isAsked) entry.card.showFailure({ message: 'The app does not answer. Try again in a moment.', steps: [] });
+  } finally {
+    entry.isReading = false;
+  }
+}
+
+function showStatus(entry, state) {
+  const wasConnected = entry.status === 'CONNECTED';
+  // "Is connected" is news of the past as soon as it no longer holds.
+  if (wasConnected && state.status !== 'CONNECTED' && byId('notice').dataset.kind === 'success') {
+    byId('notice').hidden = true;
+  }
+  entry.status = state.status;
+  entry.card.showStatus(state);
+  if (state.status === 'CONNECTED' && !wasConnected) start(readEvents(entry, false));
+}
+
+function addCard(connector) {
+  const entry = { connector, status: null, isReading: false };
+  entry.card = createCard(connector, {
+    connect: () => start(connect(entry)),
+    disconnect: () => start(disconnect(entry)),
+    readEvents: () => start(act(entry, () => readEvents(entry, true))),
+  });
+  byId('cards').append(entry.card.node);
+  cards.set(connector.id, entry);
+
+  const connection = connector.currentUserConnection;
+  showStatus(entry, { ...(connection ?? { status: 'NOT_CONNECTED' }), connection });
+  subscriptions.subscribe({
+    query: CONNECTION_STATUS,
+    variables: { connectorId: connector.id },
+    onData: (data) => showStatus(entry, data.connectionStatus),
+    onError: ([failure]) => entry.card.showFailure({ message: failure?.message ?? 'No live status.', steps: [] }),
+  });
+}
+
+/** A card for each connector that has none yet: an admin may add one while the page is open. */
+async function loadConnectors() {
+  const { availableConnectors } = await graphql(AVAILABLE_CONNECTORS);
+  for (const connector of availableConnectors) if (!cards.has(connector.id)) addCard(connector);
+  byId('no-connectors').hidden = cards.size > 0;
+}
+
+/** The browser may be on its way back from the provider: takes what the address says, and cleans it. */
+async function finishReturn() {
+  const url = new URL(location.href);
+  const take = (name) => {
+    const value = url.searchParams.get(name);
+    url.searchParams.delete(name);
+    return value;
+  };
+  const [connectCode, errorCode, status] = ['connect_code', 'connection_error', 'connection_status'].map(take);
+  take('connector_id');
+  history.replaceState(null, '', url);
+
+  if (errorCode) {
+    const code = errorCode.toUpperCase();
+    notify('error', RETURN_SENTENCES[code] ?? `The calendar could not be connected (${code}).`);
+  } else if (connectCode) {
+    const { completeConnection: result } = await graphql(COMPLETE, { input: { connectCode } });
+    if (result.__typename === 'CompleteConnectionPayload') notify('success', 'Your calendar is connected.');
+    else notify('error', RETURN_SENTENCES[result.code] ?? result.message, result.remedy?.steps);
+  } else if (status === 'connected') {
+    notify('success', 'Your calendar is connected.');
+  }
+}
+
+async function changeSession(method, body) {
+  const headers = { 'content-type': 'application/json' };
+  await fetch('/session', { method, headers, body: JSON.stringify(body) });
+  location.reload();
+}
+
+function showSignedOut(people) {
+  byId('signed-out').hidden = false;
+  for (const { id, name } of people) {
+    const button = Object.assign(document.createElement('button'), {
+      type: 'button',
+      textContent: `Continue as ${name}`,
+    });
+    button.dataset.testid = `sign-in-${id}`;
+    button.addEventListener('click', () => start(changeSession('POST', { personId: id })));
+    byId('people').append(button);
+  }
+}
+
+async function showSignedIn() {
+  byId('signed-in').hidden = false;
+  byId('who').hidden = false;
+  byId('signed-in-as').textContent = session.person.name;
+  byId('sign-out').addEventListener('click', () => start(changeSession('DELETE', {})));
+
+  subscriptions = openSubscriptions({
+    url: `${location.origin.replace(/^http/, 'ws')}/graphql`,
+    connectionParams: async () => ({
+      Authorization: `Bearer ${await identityToken()}`,
+      'X-App-Id': session.appId,
+    }),
+    onState(state) {
+      const live = byId('live');
+      live.dataset.state = state;
+      live.textContent = LIVE_LABELS[state];
+    },
+  });
+
+  await finishReturn().catch((error) => notify('error', error.message));
+  await loadConnectors();
+
+  document.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'visible') loadConnectors().catch(() => {});
+  });
+  setInterval(() => {
+    for (const entry of cards.values()) entry.card.tick();
+  }, 1_000);
+  setInterval(() => {
+    if (document.visibilityState !== 'visible') return;
+    for (const entry of cards.values()) if (entry.status === 'CONNECTED') start(readEvents(entry, false));
+  }, READ_EVERY_MS);
+}
+
+try {
+  const { people } = await loadSession();
+  if (session) await showSignedIn();
+  else showSignedOut(people);
+} catch (error) {
+  notify('error', error.message);
+}

@@ -1,0 +1,141 @@
+import type { AddressInfo } from 'node:net';
+import { startWorker } from './background/worker.ts';
+import type { Config } from './config.ts';
+import { createRefresh } from './connections/refresh.ts';
+import { drainOutbox } from './connections/revoke.ts';
+import { deleteExpiredFlows } from './connections/store.ts';
+import { createResolveServer } from './connectors/server.ts';
+import { developmentKeys } from './crypto/development-keys.ts';
+import { type Keyring, parseKeyring } from './crypto/keyring.ts';
+import { openDatabase } from './db/client.ts';
+import type { Features } from './graphql/context.ts';
+import { createGraphqlYoga, type GraphiqlTab } from './http/graphql.ts';
+import { createHttpServer, createRouter } from './http/server.ts';
+import { createWebsocket } from './http/websocket.ts';
+import { createIdentify } from './identity/caller.ts';
+import { type Clock, systemClock } from './lib/clock.ts';
+import { createLogger, type Logger } from './lib/logger.ts';
+import { Secret } from './lib/secret.ts';
+import { createStatusEvents } from './lib/status-events.ts';
+import { checkProviderUrl, createProviderFetch, type ProviderFetchPolicy } from './oauth/fetch.ts';
+import { originIsKnown } from './workspaces/store.ts';
+
+/** Parts that a test or the demo puts in place of the usual ones. */
+export interface Overrides {
+  clock?: Clock;
+  log?: Logger;
+  /** Data directory that the in-memory database starts from. */
+  snapshot?: Blob;
+  /** The tabs that GraphiQL opens with. */
+  graphiqlTabs?: () => GraphiqlTab[];
+  lookup?: NonNullable<ProviderFetchPolicy['lookup']>;
+}
+
+export interface App {
+  /** Answers a request without a socket in between. */
+  fetch(request: Request): Promise<Response>;
+  listen(): Promise<{ url: string }>;
+  /** Takes no more requests, lets those under way finish, and closes everything in reverse. */
+  stop(): Promise<void>;
+}
+
+const providerTimeoutMs = 10_000;
+const providerMaxBytes = 256 * 1024;
+
+/** Builds each part once, in order. What production needs is checked by parseConfig. */
+export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
+  const clock = overrides.clock ?? systemClock;
+  const log = overrides.log ?? createLogger(config.logLevel);
+  const closers: (() => unknown)[] = [];
+
+  const database = await openDatabase({
+    databaseUrl: config.databaseUrl,
+    dataDir: config.dataDir,
+    snapshot: overrides.snapshot,
+  });
+  closers.push(database.close);
+  const keyring: Keyring = config.keyring ?? parseKeyring(developmentKeys(config.dataDir));
+  const { db } = database;
+
+  const policy: ProviderFetchPolicy = {
+    allowedHosts: config.allowedProviderHosts,
+    allowLoopback: !config.production,
+    timeoutMs: providerTimeoutMs,
+    maxBytes: providerMaxBytes,
+    ...(overrides.lookup && { lookup: overrides.lookup }),
+  };
+  const provider = createProviderFetch(policy);
+  closers.push(() => provider.close());
+  const { fetch } = provider;
+  const resolveServer = createResolveServer({ fetch, clock });
+  const events = createStatusEvents();
+
+  const worker = startWorker({
+    log,
+    tasks: [
+      () => drainOutbox({ db, clock, keyring, fetch, resolveServer, log }),
+      () => deleteExpiredFlows(db, clock.now()),
+    ],
+  });
+  closers.push(worker.stop);
+
+  const working = new Set<Promise<unknown>>();
+  closers.push(() => Promise.allSettled(working));
+  const background = (work: Promise<unknown>) => {
+    const settled = work
+      .catch((error: unknown) => log.error({ err: error }, 'background work failed'))
+      .finally(() => working.delete(settled));
+    working.add(settled);
+  };
+
+  const parts = { db, clock, keyring, fetch, resolveServer, events, log, wakeWorker: worker.wake };
+  const features: Features = {
+    ...parts,
+    background,
+    refresh: createRefresh(parts),
+    publicUrl: config.publicUrl,
+    defaultPlan: config.defaultPlan,
+    checkUrl: (url) => checkProviderUrl(url, policy),
+  };
+  const operatorKey = config.operatorKey ?? new Secret(crypto.randomUUID());
+  const { publicUrl, admin, graphiql } = config;
+  const identify = createIdentify({ db, clock, keyring, fetch, operatorKey, admin, publicUrl });
+  const yoga = createGraphqlYoga({
+    features,
+    identify,
+    log,
+    graphiql,
+    graphiqlTabs: overrides.graphiqlTabs ?? (() => []),
+  });
+  const ping = () => db.$queryRaw`SELECT 1`;
+  const router = createRouter({ yoga, graphiql, connect: features, ping, log });
+  const websocket = createWebsocket({
+    yoga,
+    identify,
+    log,
+    originIsKnown: async (origin) => origin === publicUrl || originIsKnown(db, origin),
+  });
+
+  return {
+    fetch: router,
+    async listen() {
+      const server = createHttpServer(router, websocket);
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(config.port, config.host, resolve);
+      });
+      closers.push(async () => {
+        const closed = new Promise((resolve) => server.close(resolve));
+        await websocket.stop();
+        server.closeIdleConnections();
+        const impatient = setTimeout(() => server.closeAllConnections(), 10_000);
+        await closed;
+        clearTimeout(impatient);
+      });
+      return { url: `http://localhost:${(server.address() as AddressInfo).port}` };
+    },
+    async stop() {
+      for (const close of closers.splice(0).reverse()) await close();
+    },
+  };
+}

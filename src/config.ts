@@ -1,0 +1,187 @@
+import { z } from 'zod';
+import { type Keyring, parseKeyring } from './crypto/keyring.ts';
+import { Plan } from './db/generated/prisma/enums.ts';
+import { Secret } from './lib/secret.ts';
+
+/** Everything the service can be told from outside. */
+export interface Config {
+  production: boolean;
+  host: string;
+  port: number;
+  /** An origin: scheme, host, port; no path. */
+  publicUrl: string;
+  /** Null: embedded PGlite in `dataDir`. */
+  databaseUrl: Secret | null;
+  /** Null: the embedded database lives in memory and ends with the process. */
+  dataDir: string | null;
+  /** Null in development where none is set: app.ts then keeps one in `dataDir`. */
+  keyring: Keyring | null;
+  /** Null in development where none is set: main.ts then makes one up and prints it. */
+  operatorKey: Secret | null;
+  admin: { issuer: string; audience: string; jwksUrl: string } | null;
+  trustProxy: number;
+  allowedProviderHosts: string[];
+  defaultPlan: Plan;
+  graphiql: boolean;
+  logLevel: string;
+}
+
+/** Every environment variable the service reads, with what it is for: the source of the README's table. */
+export const variables = {
+  NODE_ENV: { default: 'development', purpose: '`production` makes the service refuse development defaults' },
+  HOST: { default: '127.0.0.1, in production 0.0.0.0', purpose: 'address to listen on' },
+  PORT: { default: '4000', purpose: 'port to listen on; 0 takes a free one' },
+  PUBLIC_URL: { default: 'http://localhost:PORT', purpose: 'origin under which browsers reach the service' },
+  DATABASE_URL: { default: '', purpose: 'PostgreSQL connection string; unset: embedded PGlite in DATA_DIR' },
+  DATA_DIR: {
+    default: '.data',
+    purpose: 'folder of the embedded database and of development keys; `memory://` keeps nothing',
+  },
+  ENCRYPTION_KEYS: {
+    default: 'development: generated in DATA_DIR',
+    purpose: '`kid:base64-of-32-bytes`, comma-separated; the first encrypts, all decrypt; required in production',
+  },
+  OPERATOR_KEY: {
+    default: 'development: generated and printed',
+    purpose: "the operator's bearer token, at least 16 characters; required in production",
+  },
+  ADMIN_ISSUER: {
+    default: '',
+    purpose: "`iss` of people's admin identity tokens; goes with ADMIN_AUDIENCE and ADMIN_JWKS_URL",
+  },
+  ADMIN_AUDIENCE: { default: '', purpose: '`aud` of admin identity tokens' },
+  ADMIN_JWKS_URL: { default: '', purpose: 'where the admin issuer publishes its keys' },
+  TRUST_PROXY: { default: '0', purpose: 'number of reverse proxies in front whose X-Forwarded-For is believed' },
+  ALLOWED_PROVIDER_HOSTS: {
+    default: '',
+    purpose:
+      'comma-separated hosts that may be called although they are not public; in development localhost always may',
+  },
+  DEFAULT_PLAN: { default: 'BUILDER', purpose: 'plan of a workspace that is created without one' },
+  GRAPHIQL: { default: 'true, in production false', purpose: 'whether /graphql opens GraphiQL in a browser' },
+  LOG_LEVEL: { default: 'info', purpose: 'fatal, error, warn, info, debug, trace or silent' },
+} as const satisfies Record<string, { default: string; purpose: string }>;
+
+type VariableName = keyof typeof variables;
+const secretVariables: ReadonlySet<VariableName> = new Set(['DATABASE_URL', 'ENCRYPTION_KEYS', 'OPERATOR_KEY']);
+
+/** The environment holds something that cannot be used. The message has one sentence per variable and no secret. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const integer = (low: number, high: number) =>
+  z
+    .string()
+    .regex(/^\d{1,6}$/)
+    .transform(Number)
+    .refine((value) => value >= low && value <= high);
+const url = (protocols: string[]) =>
+  z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol));
+const hostname = /^[a-z0-9.-]+$/i;
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
+const environment = z.object({
+  HOST: z
+    .string()
+    .regex(/^[a-z0-9.:-]+$/i)
+    .describe('a host name or an IP address'),
+  PORT: integer(0, 65_535).describe('a whole number from 0 to 65535'),
+  PUBLIC_URL: url(['http:', 'https:'])
+    .transform((value) => new URL(value))
+    .refine((value) => value.href === `${value.origin}/`)
+    .transform((value) => value.origin)
+    .describe('an origin such as https://connect.example.com, without a path'),
+  DATABASE_URL: url(['postgres:', 'postgresql:'])
+    .transform((value) => new Secret(value))
+    .describe('a connection string that begins with postgresql://'),
+  DATA_DIR: z.string().describe('a path, or memory://'),
+  ENCRYPTION_KEYS: z
+    .string()
+    .transform((value, context) => {
+      try {
+        return parseKeyring(value);
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: (error as Error).message });
+        return z.NEVER;
+      }
+    })
+    .describe('kid:base64-of-32-bytes, comma-separated'),
+  OPERATOR_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]{16,}$/)
+    .transform((value) => new Secret(value))
+    .describe('at least 16 visible characters'),
+  ADMIN_ISSUER: url(['http:', 'https:']).describe('the URL of an issuer'),
+  ADMIN_AUDIENCE: z.string().describe('a text'),
+  ADMIN_JWKS_URL: url(['http:', 'https:']).describe('the URL of a JWKS'),
+  TRUST_PROXY: integer(0, 10).describe('a whole number from 0 to 10'),
+  ALLOWED_PROVIDER_HOSTS: z
+    .string()
+    .transform((value) => value.split(',').map((host) => host.trim().toLowerCase()))
+    .refine((hosts) => hosts.every((host) => hostname.test(host)))
+    .describe('host names, comma-separated, without scheme or port'),
+  DEFAULT_PLAN: z.enum(Plan).describe(`one of ${Object.keys(Plan).join(', ')}`),
+  GRAPHIQL: z
+    .enum(['true', 'false'])
+    .transform((value) => value === 'true')
+    .describe('true or false'),
+  LOG_LEVEL: z.enum(logLevels).describe(`one of ${logLevels.join(', ')}`),
+});
+
+/**
+ * Reads the environment. An empty variable counts as unset.
+ * @throws ConfigError that lists every fault at once.
+ */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const faults: string[] = [];
+  const production = env.NODE_ENV === 'production';
+
+  const given = Object.fromEntries(
+    (Object.keys(environment.shape) as (keyof typeof environment.shape)[]).flatMap((name) => {
+      const value = env[name]?.trim();
+      return value ? [[name, value]] : [];
+    }),
+  );
+  const result = environment.partial().safeParse(given);
+  const faulty = new Set(result.error?.issues.map((issue) => issue.path[0] as keyof typeof environment.shape));
+  for (const name of faulty) {
+    const held = secretVariables.has(name) ? 'a value that is not shown' : JSON.stringify(given[name]);
+    faults.push(`${name} holds ${held}, but ${environment.shape[name].description} is expected.`);
+  }
+  const values = result.data ?? {};
+
+  function required<T>(name: VariableName, value: T | undefined): T | null {
+    if (value !== undefined) return value;
+    if (production && given[name] === undefined) {
+      faults.push(`${name} is not set, but production needs it: ${variables[name].purpose}.`);
+    }
+    return null;
+  }
+
+  const port = values.PORT ?? 4000;
+  const dataDir = values.DATA_DIR ?? '.data';
+  const { ADMIN_ISSUER: issuer, ADMIN_AUDIENCE: audience, ADMIN_JWKS_URL: jwksUrl } = values;
+  const admin = issuer && audience && jwksUrl ? { issuer, audience, jwksUrl } : null;
+  if (!admin && (given.ADMIN_ISSUER || given.ADMIN_AUDIENCE || given.ADMIN_JWKS_URL)) {
+    faults.push('ADMIN_ISSUER, ADMIN_AUDIENCE and ADMIN_JWKS_URL go together: set all three or none.');
+  }
+  const config: Config = {
+    production,
+    host: values.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
+    port,
+    publicUrl: values.PUBLIC_URL ?? `http://localhost:${port}`,
+    databaseUrl: values.DATABASE_URL ?? null,
+    dataDir: dataDir === 'memory://' ? null : dataDir,
+    keyring: required('ENCRYPTION_KEYS', values.ENCRYPTION_KEYS),
+    operatorKey: required('OPERATOR_KEY', values.OPERATOR_KEY),
+    admin,
+    trustProxy: values.TRUST_PROXY ?? 0,
+    allowedProviderHosts: values.ALLOWED_PROVIDER_HOSTS ?? [],
+    defaultPlan: values.DEFAULT_PLAN ?? 'BUILDER',
+    graphiql: values.GRAPHIQL ?? !production,
+    logLevel: values.LOG_LEVEL ?? 'info',
+  };
+  if (faults.length > 0) throw new ConfigError(faults.join('\n'));
+  return config;
+}

@@ -1,0 +1,486 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { callbackPath, isComplete } from '../connectors/connector.ts';
+import { ConnectorIncompleteError } from '../connectors/errors.ts';
+import type { ResolveServer } from '../connectors/server.ts';
+import type { Keyring } from '../crypto/keyring.ts';
+import { open, seal } from '../crypto/seal.ts';
+import type { Db } from '../db/client.ts';
+import type { Connector, PendingFlow } from '../db/generated/prisma/client.ts';
+import type { ConnectBinding } from '../db/generated/prisma/enums.ts';
+import type { Clock } from '../lib/clock.ts';
+import { DomainError } from '../lib/domain-error.ts';
+import { globalId } from '../lib/global-id.ts';
+import { Secret, sha256Hex } from '../lib/secret.ts';
+import type { StatusEvents } from '../lib/status-events.ts';
+import {
+  buildAuthorizationUrl,
+  newNonce,
+  newPkce,
+  newState,
+  readAuthorizationResponse,
+} from '../oauth/authorization.ts';
+import type { AuthorizationServer, ProviderAccount, TokenGrant } from '../oauth/authorization-server.ts';
+import type { ProviderFetch } from '../oauth/fetch.ts';
+import { OAuthError } from '../oauth/failure.ts';
+import { fetchAccount } from '../oauth/identity.ts';
+import { exchangeCode } from '../oauth/tokens.ts';
+import { type Caller, type CallerApp, requireUser } from '../workspaces/caller.ts';
+import { NotFoundError, ValidationError } from '../workspaces/errors.ts';
+import { callbackOrigin, readOrigin, resolveReturnTo } from '../workspaces/origin.ts';
+import { connectionId, connectorProblem } from './connection.ts';
+import { flowError, ProviderUnavailableError } from './errors.ts';
+import { clientOf, grantEnd, openTokens, sealForOutbox, sealGrant } from './grant.ts';
+import { connectorFacts } from './status.ts';
+import * as store from './store.ts';
+
+export interface ConnectDeps {
+  db: Db;
+  clock: Clock;
+  keyring: Keyring;
+  fetch: ProviderFetch;
+  resolveServer: ResolveServer;
+  events: StatusEvents;
+  wakeWorker: () => void;
+  publicUrl: string;
+}
+
+/** What the browser says of the request that starts a flow. */
+export interface StartingRequest {
+  origin: string | null;
+  secFetchSite: string | null;
+}
+
+/** A cookie to set or, with no value, to clear. */
+export interface FlowCookie {
+  name: string;
+  value: string | null;
+  secure: boolean;
+}
+
+const flowLifetimeMs = 10 * 60_000;
+const connectCodeLifetimeMs = 5 * 60_000;
+
+const flowOwner = (flowId: string, field: 'codeVerifier' | 'response') => ({
+  table: 'pending_flow',
+  id: flowId,
+  field,
+});
+
+/**
+ * Starts a connect flow for the calling user: answers the provider's authorization URL and, where the browser that starts is on
+ * the callback's own origin, the cookie that will prove it is the same one. Scopes, provider and client come from the stored
+ * connector.
+ * @throws UnauthenticatedError, NotFoundError, PlanRequiredError, ConnectorIncompleteError, ValidationError, ProviderUnavailableError
+ */
+export async function startConnect(
+  deps: ConnectDeps,
+  caller: Caller,
+  input: { connectorId: string; returnTo: string | null; origin: string | null },
+  request: StartingRequest,
+): Promise<{
+  redirectUrl: string;
+  expiresAt: Date;
+  binding: ConnectBinding;
+  connectionId: string;
+  cookie: FlowCookie | null;
+}> {
+  const user = requireUser(caller);
+  const connector = await usableConnector(deps, input.connectorId, user.app.workspaceId);
+  if (connector.kind === 'SHARED') {
+    throw new ValidationError([
+      {
+        path: 'input.connectorId',
+        message: 'This connector is shared by the whole app: users do not connect to it one by one.',
+      },
+    ]);
+  }
+  const place = readPlace(deps, user.app, input, request);
+  const server = await askProvider(() => deps.resolveServer(connector));
+  const clientId = connector.clientId;
+  if (clientId === null) throw new ConnectorIncompleteError();
+
+  const now = deps.clock.now();
+  const expiresAt = new Date(now.getTime() + flowLifetimeMs);
+  const flowId = randomUUID();
+  const state = newState();
+  const { codeVerifier, codeChallenge } = await newPkce();
+  const nonce = connector.scopes.includes('openid') ? newNonce() : null;
+  const cookie = place.binding === 'COOKIE' ? newCookie(flowId, place.origin) : null;
+  const redirectUri = place.origin + callbackPath(connector);
+  await store.insertFlow(deps.db, {
+    id: flowId,
+    workspaceId: connector.workspaceId,
+    connectorId: connector.id,
+    appId: user.app.id,
+    userId: user.userId,
+    stateHash: sha256Hex(state),
+    binding: place.binding,
+    cookieHash: cookie?.value ? sha256Hex(cookie.value) : null,
+    redirectUri,
+    returnTo: place.returnTo,
+    codeVerifierSealed: seal(deps.keyring, flowOwner(flowId, 'codeVerifier'), new Secret(codeVerifier)),
+    nonce,
+    clientFingerprint: connector.clientFingerprint,
+    scopesFingerprint: connector.scopesFingerprint,
+    requestedScopes: connector.scopes,
+    createdAt: now,
+    expiresAt,
+  });
+  const redirectUrl = buildAuthorizationUrl({
+    server,
+    clientId,
+    redirectUri,
+    scopes: connector.scopes,
+    state,
+    codeChallenge: server.pkce ? codeChallenge : null,
+    nonce,
+  });
+  const id = connectionId(connector.id, user.app.id, user.userId);
+  return { redirectUrl, expiresAt, binding: place.binding, connectionId: id, cookie };
+}
+
+/** How a callback ends. */
+export type CallbackOutcome =
+  /** Send the browser back to the app. */
+  | { kind: 'return'; to: string; clearCookie: FlowCookie | null }
+  /** There is nowhere to send it: show the service's own page. `error` null: connected. */
+  | { kind: 'page'; error: DomainError | null; clearCookie: FlowCookie | null };
+
+/** The callback as the browser brings it. */
+export interface CallbackRequest {
+  /** The path it came to: a custom connector has one of its own. */
+  path: string;
+  params: URLSearchParams;
+  cookie: (name: string) => string | null;
+}
+
+/**
+ * Finishes a flow as far as this browser may. The one that began it (COOKIE) finishes at once; every other only parks the
+ * provider's answer, and no request leaves for the provider until the person who began shows the connect code.
+ */
+export async function finishConnect(deps: ConnectDeps, request: CallbackRequest): Promise<CallbackOutcome> {
+  const state = single(request.params, 'state');
+  const flow = state === null ? null : await store.useState(deps.db, sha256Hex(state), deps.clock.now());
+  if (!flow) return { kind: 'page', error: flowError('FLOW_EXPIRED'), clearCookie: null };
+  if (new URL(flow.redirectUri).pathname !== request.path) {
+    return { kind: 'page', error: flowError('FLOW_MISMATCH'), clearCookie: null }; // another connector's answer (RFC 9700 4.4)
+  }
+  const cookie = flowCookie(flow);
+  const cookieValue = flow.cookieHash === null ? null : request.cookie(cookie.name);
+  const clearCookie = flow.cookieHash === null ? null : cookie;
+  const params = responseParams(deps, flow, request.params);
+  const answer = (result: Record<string, string>, error: DomainError | null): CallbackOutcome => {
+    const to = returnAddress(flow, result);
+    return to === null ? { kind: 'page', error, clearCookie } : { kind: 'return', to, clearCookie };
+  };
+  try {
+    if (cookieValue !== null && sha256Hex(cookieValue) === flow.cookieHash) {
+      await establish(deps, flow, params);
+      return answer({ connection_status: 'connected' }, null);
+    }
+    await flowConnector(deps, flow);
+    rejectErrorResponse(params);
+    if (flow.returnTo === null) throw flowError('FLOW_MISMATCH'); // no page of the app could show the connect code
+    return answer({ connect_code: await park(deps, flow, params) }, null);
+  } catch (error) {
+    const known = asDomainError(error);
+    await store.deleteFlow(deps.db, flow.id);
+    return answer({ connection_error: known.code }, known);
+  }
+}
+
+/**
+ * A form_post callback: the flow's cookie does not travel with it (SameSite=Lax), so the answer is kept and the browser sent on
+ * to a GET that brings the cookie along.
+ */
+export async function holdConnect(
+  deps: ConnectDeps,
+  params: URLSearchParams,
+): Promise<{ kind: 'held'; state: string } | { kind: 'page'; error: DomainError }> {
+  const state = single(params, 'state');
+  const flow = state === null ? null : await store.findOpenFlow(deps.db, sha256Hex(state), deps.clock.now());
+  const held = flow && (await store.holdResponse(deps.db, flow.id, sealResponse(deps, flow.id, params)));
+  return state !== null && held ? { kind: 'held', state } : { kind: 'page', error: flowError('FLOW_EXPIRED') };
+}
+
+/**
+ * Finishes a parked flow for the person who began it. A code shown by anybody else is burnt.
+ * @throws FlowExpiredError, FlowMismatchError, and as startConnect
+ */
+export async function completeConnect(deps: ConnectDeps, caller: Caller, connectCode: string): Promise<string> {
+  const user = requireUser(caller);
+  const flow = await store.useConnectCode(deps.db, sha256Hex(connectCode), deps.clock.now());
+  if (!flow) throw flowError('FLOW_EXPIRED');
+  try {
+    if (flow.userId !== user.userId || flow.appId !== user.app.id) throw flowError('FLOW_MISMATCH');
+    return await establish(deps, flow, responseParams(deps, flow, new URLSearchParams()));
+  } catch (error) {
+    await store.deleteFlow(deps.db, flow.id);
+    throw asDomainError(error);
+  }
+}
+
+/** Exchanges the code and stores the connection. Answers its id. */
+async function establish(deps: ConnectDeps, flow: PendingFlow, params: URLSearchParams): Promise<string> {
+  const connector = await flowConnector(deps, flow);
+  const server = await deps.resolveServer(connector);
+  const response = readAuthorizationResponse(server, params);
+  if (response.kind === 'error') throw errorResponse(response.error);
+  const codeVerifier = open(deps.keyring, flowOwner(flow.id, 'codeVerifier'), flow.codeVerifierSealed).reveal();
+  const receivedAt = deps.clock.now();
+  const grant = await exchangeCode({
+    fetch: deps.fetch,
+    server,
+    client: clientOf(deps.keyring, connector),
+    callbackParams: params,
+    redirectUri: flow.redirectUri,
+    codeVerifier,
+    nonce: flow.nonce,
+    scopes: flow.requestedScopes,
+    now: receivedAt,
+  });
+  const account = await accountOf(deps, server, grant);
+  return storeConnection(deps, flow, server, grant, account, receivedAt);
+}
+
+async function accountOf(deps: ConnectDeps, server: AuthorizationServer, grant: TokenGrant): Promise<ProviderAccount> {
+  if (grant.account?.email || (grant.account && !server.identity)) return grant.account;
+  const asked = server.identity
+    ? await fetchAccount({ fetch: deps.fetch, server, accessToken: grant.accessToken })
+    : null;
+  const told = asked?.kind === 'account' ? asked.account : null;
+  return {
+    id: grant.account?.id ?? told?.id ?? null,
+    email: grant.account?.email ?? told?.email ?? null,
+    name: grant.account?.name ?? told?.name ?? null,
+  };
+}
+
+/** One transaction: the flow ends, new tokens come in, old ones go out, and what must be revoked is queued. */
+async function storeConnection(
+  deps: ConnectDeps,
+  flow: PendingFlow,
+  server: AuthorizationServer,
+  grant: TokenGrant,
+  account: ProviderAccount,
+  receivedAt: Date,
+): Promise<string> {
+  if (flow.userId === null) throw new Error('a flow without a user');
+  const id = connectionId(flow.connectorId, flow.appId, flow.userId);
+  const tokens = sealGrant(deps.keyring, id, grant, receivedAt, null);
+  const stored = await deps.db.$transaction(async (tx) => {
+    await store.deleteFlow(tx, flow.id);
+    const connector = await store.shareConnector(tx, flow.connectorId);
+    if (!connector || !agrees(connector, flow)) {
+      await queueRevocation(deps, tx, { ...flow, connectionId: id, accountId: account.id }, grant, receivedAt);
+      return false;
+    }
+    const before = await store.lockWithCredential(tx, id);
+    if (before?.credential && before.clientFingerprint === connector.clientFingerprint) {
+      // What the new grant may stand on as well is revoked when the connection ends; the rest at once.
+      const sameGrant =
+        server.revocationReach === 'account' && (!account.id || !before.accountId || account.id === before.accountId);
+      const old = openTokens(deps.keyring, before.credential);
+      const owner = { ...flow, connectionId: id, accountId: before.accountId };
+      await queueRevocation(deps, tx, owner, old, sameGrant ? null : receivedAt);
+    }
+    await store.replaceConnection(
+      tx,
+      {
+        id,
+        workspaceId: flow.workspaceId,
+        connectorId: flow.connectorId,
+        appId: flow.appId,
+        userId: flow.userId,
+        clientFingerprint: flow.clientFingerprint,
+        scopesFingerprint: flow.scopesFingerprint,
+        requestedScopes: flow.requestedScopes,
+        grantedScopes: grant.scopes ?? flow.requestedScopes,
+        accountId: account.id,
+        accountEmail: account.email,
+        accountName: account.name,
+        connectionConfig: grant.kept,
+        connectedAt: receivedAt,
+        lastRefreshedAt: null,
+        lastVerifiedAt: receivedAt,
+        refusedAt: null,
+        grantExpiresAt: grantEnd(tokens, server.refreshes),
+        disconnectedAt: null,
+      },
+      tokens,
+    );
+    return true;
+  });
+  deps.wakeWorker();
+  if (!stored) throw flowError('FLOW_EXPIRED');
+  deps.events.publish({ connectionId: id });
+  return id;
+}
+
+/** Hands tokens to the outbox for revocation: at `dueAt`, or (null) when the connection ends. */
+export async function queueRevocation(
+  deps: { keyring: Keyring },
+  tx: Parameters<typeof store.insertRevocation>[0],
+  grant: { workspaceId: string; connectorId: string; connectionId: string; accountId: string | null },
+  tokens: { accessToken: Secret; refreshToken: Secret | null },
+  dueAt: Date | null,
+): Promise<void> {
+  const id = randomUUID();
+  const { workspaceId, connectorId, connectionId, accountId } = grant;
+  const tokensSealed = sealForOutbox(deps.keyring, id, tokens);
+  await store.insertRevocation(tx, { id, workspaceId, connectorId, connectionId, accountId, tokensSealed, dueAt });
+}
+
+/** The connector of a flow, which must be what it was when the flow began. */
+async function flowConnector(deps: ConnectDeps, flow: PendingFlow): Promise<Connector> {
+  const connector = await usableConnector(deps, flow.connectorId, flow.workspaceId);
+  if (!agrees(connector, flow)) throw flowError('FLOW_EXPIRED');
+  return connector;
+}
+
+function agrees(connector: Connector, flow: PendingFlow): boolean {
+  return (
+    connector.clientFingerprint === flow.clientFingerprint && connector.scopesFingerprint === flow.scopesFingerprint
+  );
+}
+
+async function usableConnector(deps: ConnectDeps, connectorId: string, workspaceId: string) {
+  const [connector] = await store.findConnectors(deps.db, [connectorId], [workspaceId]);
+  const problem = connectorProblem(connector ? connectorFacts(connector) : null);
+  if (problem) throw problem;
+  if (!connector || !isComplete(connector)) throw new NotFoundError('connector');
+  return connector;
+}
+
+/** Where the flow comes back to and goes on to, and how its browser is recognised. */
+function readPlace(
+  deps: ConnectDeps,
+  app: CallerApp,
+  input: { returnTo: string | null; origin: string | null },
+  request: StartingRequest,
+): { origin: string; returnTo: string | null; binding: ConnectBinding } {
+  const given = input.origin === null ? null : readOrigin(input.origin);
+  if (given && 'fault' in given) throw new ValidationError([{ path: 'input.origin', message: given.fault }]);
+  const started = given?.origin ?? request.origin;
+  const origin = callbackOrigin(app, deps.publicUrl, started);
+  const live = app.origins.find((own) => own.kind === 'LIVE')?.origin ?? null;
+  const base = app.origins.some((own) => own.origin === origin) ? origin : live;
+  const returnTo = input.returnTo === null ? live : resolveReturnTo(app, base, input.returnTo);
+  if (returnTo === null && input.returnTo !== null) {
+    throw new ValidationError([
+      {
+        path: 'input.returnTo',
+        message: "returnTo is a path that begins with a single slash, or a URL on one of the app's own origins.",
+      },
+    ]);
+  }
+  const sameOrigin = request.origin === origin && request.secFetchSite === 'same-origin';
+  return { origin, returnTo, binding: sameOrigin ? 'COOKIE' : 'CODE' };
+}
+
+function cookieName(flowId: string, secure: boolean): string {
+  return `${secure ? '__Host-' : ''}connect-${flowId}`;
+}
+
+function newCookie(flowId: string, origin: string): FlowCookie {
+  const secure = origin.startsWith('https:');
+  return { name: cookieName(flowId, secure), value: randomBytes(32).toString('base64url'), secure };
+}
+
+function flowCookie(flow: PendingFlow): FlowCookie {
+  const secure = flow.redirectUri.startsWith('https:');
+  return { name: cookieName(flow.id, secure), value: null, secure };
+}
+
+async function park(deps: ConnectDeps, flow: PendingFlow, params: URLSearchParams): Promise<string> {
+  const connectCode = randomBytes(32).toString('base64url');
+  await store.parkResponse(deps.db, flow.id, {
+    responseSealed: sealResponse(deps, flow.id, params),
+    connectCodeHash: sha256Hex(connectCode),
+    connectCodeExpiresAt: new Date(deps.clock.now().getTime() + connectCodeLifetimeMs),
+  });
+  return connectCode;
+}
+
+function sealResponse(deps: ConnectDeps, flowId: string, params: URLSearchParams): string {
+  return seal(deps.keyring, flowOwner(flowId, 'response'), new Secret(params.toString()));
+}
+
+/** The provider's answer: as held from a form_post or parked, else as it came. */
+function responseParams(deps: ConnectDeps, flow: PendingFlow, params: URLSearchParams): URLSearchParams {
+  if (flow.responseSealed === null) return params;
+  return new URLSearchParams(open(deps.keyring, flowOwner(flow.id, 'response'), flow.responseSealed).reveal());
+}
+
+function single(params: URLSearchParams, name: string): string | null {
+  const [value, ...more] = params.getAll(name);
+  return value && more.length === 0 && value.length <= 512 ? value : null;
+}
+
+function returnAddress(flow: PendingFlow, result: Record<string, string>): string | null {
+  if (flow.returnTo === null) return null;
+  const url = new URL(flow.returnTo);
+  url.searchParams.set('connector_id', globalId('Connector', flow.connectorId));
+  for (const [name, value] of Object.entries(result)) url.searchParams.set(name, value);
+  return url.href;
+}
+
+/** Before anything is parked: an answer that carries no code ends the flow. */
+function rejectErrorResponse(params: URLSearchParams): void {
+  const error = params.get('error');
+  if (error !== null) throw errorResponse(error);
+  if (params.getAll('code').length !== 1 || params.toString().length > 16_384) throw flowError('FLOW_MISMATCH');
+}
+
+/** RFC 6749 4.1.2.1, OIDC Core 3.1.2.6, and what providers add. Everything else is the provider's own trouble. */
+function errorResponse(error: string): DomainError {
+  switch (error) {
+    case 'access_denied':
+    case 'user_cancelled_login':
+    case 'user_cancelled_authorize':
+    case 'consent_required':
+    case 'interaction_required':
+    case 'login_required':
+    case 'account_selection_required':
+      return flowError('CONSENT_DENIED');
+    case 'invalid_scope':
+      return flowError('INVALID_SCOPE');
+    case 'invalid_client':
+    case 'unauthorized_client':
+      return flowError('INVALID_CLIENT');
+    case 'redirect_uri_mismatch':
+      return flowError('REDIRECT_URI_MISMATCH');
+    case 'org_internal':
+    case 'admin_policy_enforced':
+      return flowError('PROVIDER_TESTING_MODE');
+    default:
+      return new ProviderUnavailableError(30);
+  }
+}
+
+async function askProvider<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    throw asDomainError(error);
+  }
+}
+
+/** What a provider's failure means to the person in a connect flow. A bug stays one. */
+function asDomainError(error: unknown): DomainError {
+  if (error instanceof DomainError) return error;
+  if (!(error instanceof OAuthError)) throw error;
+  const { verdict } = error;
+  switch (verdict.kind) {
+    case 'reauthorize':
+      return flowError('FLOW_EXPIRED'); // the code was refused: too old, or not this flow's
+    case 'rejected':
+      return flowError('FLOW_MISMATCH');
+    case 'retry':
+      return new ProviderUnavailableError(verdict.retryAfterSeconds ?? 30);
+    case 'misconfigured':
+      return verdict.code === 'BLOCKED_HOST' || verdict.code === 'UNSUPPORTED'
+        ? new ProviderUnavailableError(300)
+        : flowError(verdict.code);
+  }
+}

@@ -1,0 +1,67 @@
+import type { Keyring } from '../crypto/keyring.ts';
+import { SealError } from '../crypto/seal.ts';
+import type { Db, Tx } from '../db/client.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { StatusEvents } from '../lib/status-events.ts';
+import { type Caller, requireUser } from '../workspaces/caller.ts';
+import { NotFoundError } from '../workspaces/errors.ts';
+import { queueRevocation } from './connect.ts';
+import { connectionId } from './connection.ts';
+import { NotConnectedError } from './errors.ts';
+import { openTokens } from './grant.ts';
+import * as store from './store.ts';
+
+export interface DisconnectDeps {
+  db: Db;
+  clock: Clock;
+  keyring: Keyring;
+  events: StatusEvents;
+  log: Logger;
+  wakeWorker: () => void;
+}
+
+/**
+ * Disconnects the calling user from a connector: the tokens are gone when this returns, the grant is revoked at the provider in
+ * the background. Works whatever the plan. Answers the connection's id.
+ * @throws UnauthenticatedError, NotFoundError, NotConnectedError
+ */
+export async function disconnect(deps: DisconnectDeps, caller: Caller, connectorId: string): Promise<string> {
+  const user = requireUser(caller);
+  const [connector] = await store.findConnectors(deps.db, [connectorId], [user.app.workspaceId]);
+  if (!connector || connector.deletedAt) throw new NotFoundError('connector');
+  const id = connectionId(connector.id, user.app.id, user.userId);
+  const ended = await deps.db.$transaction((tx) => endConnection(deps, tx, id, connector.clientFingerprint));
+  if (!ended) throw new NotConnectedError();
+  deps.events.publish({ connectionId: id });
+  deps.wakeWorker();
+  return id;
+}
+
+/**
+ * Forgets the tokens and queues the revocation. A grant that belongs to another client than the connector has now is not revoked:
+ * its tokens go to no address they were not given for. False where there was nothing to end.
+ */
+export async function endConnection(
+  deps: { keyring: Keyring; clock: Clock; log: Logger },
+  tx: Tx,
+  id: string,
+  clientFingerprint: string,
+): Promise<boolean> {
+  const now = deps.clock.now();
+  const ended = await store.endConnection(tx, id, now);
+  if (!ended) return false;
+  await store.releaseHeldRevocations(tx, id, now);
+  if (!ended.credential || ended.clientFingerprint !== clientFingerprint) return true;
+  try {
+    const tokens = openTokens(deps.keyring, ended.credential);
+    await queueRevocation(deps, tx, { ...ended, connectionId: id, accountId: ended.accountId }, tokens, now);
+  } catch (error) {
+    if (!(error instanceof SealError)) throw error;
+    deps.log.error(
+      { err: error, connectionId: id },
+      'the tokens of an ended connection cannot be opened to be revoked',
+    );
+  }
+  return true;
+}

@@ -1,0 +1,147 @@
+import { DomainError, type Remedy, remedy } from '../lib/domain-error.ts';
+import type { ReconnectReason } from './connection.ts';
+
+/** The user has not connected an account. */
+export class NotConnectedError extends DomainError {
+  readonly code = 'NOT_CONNECTED';
+
+  constructor() {
+    super('No account is connected.', { remedy: remedy('USER', 'Press Connect and allow the access.') });
+  }
+}
+
+const reconnectSentences: Record<ReconnectReason, string> = {
+  SCOPES_CHANGED: 'The connector asks for other scopes than you have allowed.',
+  CREDENTIALS_CHANGED: "The connector's client at the provider has changed.",
+  ACCESS_REVOKED: 'The provider no longer accepts the access that you allowed.',
+  GRANT_EXPIRED: 'The access that you allowed has expired.',
+};
+
+/** The user must consent again. */
+export class ReconnectRequiredError extends DomainError {
+  readonly code = 'RECONNECT_REQUIRED';
+  readonly reconnectReason: ReconnectReason;
+  readonly missingScopes: string[];
+
+  constructor(reconnectReason: ReconnectReason, missingScopes: string[]) {
+    super(reconnectSentences[reconnectReason], {
+      remedy: remedy('USER', 'Press Reconnect and allow the access again.'),
+    });
+    this.reconnectReason = reconnectReason;
+    this.missingScopes = missingScopes;
+  }
+}
+
+/** The provider does not answer, or not sensibly. The connection stands. */
+export class ProviderUnavailableError extends DomainError {
+  readonly code = 'PROVIDER_UNAVAILABLE';
+  readonly retryAfterSeconds: number;
+
+  /** `misconfigured`: the provider answers, but refuses the connector's client. */
+  constructor(retryAfterSeconds: number, misconfigured = false) {
+    super(`The provider cannot be used right now. The connection is kept; try again in ${retryAfterSeconds} seconds.`, {
+      remedy: misconfigured
+        ? flowFailures.INVALID_CLIENT.remedy
+        : remedy('PROVIDER', 'Wait until the provider answers again.', 'Repeat what you did.'),
+    });
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/** How a connect flow can fail, by code. */
+export type FlowFailureCode =
+  | 'FLOW_EXPIRED'
+  | 'FLOW_MISMATCH'
+  | 'CONSENT_DENIED'
+  | 'INVALID_CLIENT'
+  | 'INVALID_SCOPE'
+  | 'REDIRECT_URI_MISMATCH'
+  | 'PROVIDER_TESTING_MODE';
+
+const flowFailures: Record<FlowFailureCode, { message: string; remedy: Remedy }> = {
+  FLOW_EXPIRED: {
+    message: 'This connect link has expired, was used before, or the connector was changed meanwhile.',
+    remedy: remedy('USER', 'Go back to the app.', 'Press Connect again.'),
+  },
+  FLOW_MISMATCH: {
+    message: 'This connection was started by somebody else, or on another page. Nothing was connected.',
+    remedy: remedy('USER', 'Open the app yourself and sign in.', 'Press Connect there.'),
+  },
+  CONSENT_DENIED: {
+    message: 'The access was not allowed at the provider. Nothing has changed.',
+    remedy: remedy('USER', 'Press Connect again when you want to.', 'Choose Allow on the page of the provider.'),
+  },
+  INVALID_CLIENT: {
+    message: "The provider does not accept the connector's client id or client secret.",
+    remedy: remedy(
+      'ADMIN',
+      "Copy client id and client secret again from the provider's settings.",
+      'Enter both with editConnector.',
+      'Press Connect again.',
+    ),
+  },
+  INVALID_SCOPE: {
+    message: "The provider does not accept the connector's scopes.",
+    remedy: remedy(
+      'ADMIN',
+      "Compare the connector's scopes with those that the provider documents and that its OAuth app is allowed.",
+      'Correct them with editConnector.',
+    ),
+  },
+  REDIRECT_URI_MISMATCH: {
+    message: 'The provider does not accept the redirect URI.',
+    remedy: remedy(
+      'ADMIN',
+      "Register every redirect URI of the connector in the provider's settings, letter by letter.",
+    ),
+  },
+  PROVIDER_TESTING_MODE: {
+    message: "The provider does not allow this account to use the connector's OAuth app.",
+    remedy: remedy(
+      'ADMIN',
+      "Add the account to the test users in the provider's settings, or publish the OAuth app.",
+      'Press Connect again.',
+    ),
+  },
+};
+
+abstract class FlowError extends DomainError {
+  abstract override readonly code: FlowFailureCode;
+}
+export class FlowExpiredError extends FlowError {
+  readonly code = 'FLOW_EXPIRED';
+}
+export class FlowMismatchError extends FlowError {
+  readonly code = 'FLOW_MISMATCH';
+}
+export class ConsentDeniedError extends FlowError {
+  readonly code = 'CONSENT_DENIED';
+}
+export class InvalidClientError extends FlowError {
+  readonly code = 'INVALID_CLIENT';
+}
+export class InvalidScopeError extends FlowError {
+  readonly code = 'INVALID_SCOPE';
+}
+export class RedirectUriMismatchError extends FlowError {
+  readonly code = 'REDIRECT_URI_MISMATCH';
+}
+export class ProviderTestingModeError extends FlowError {
+  readonly code = 'PROVIDER_TESTING_MODE';
+}
+
+const flowErrors = {
+  FLOW_EXPIRED: FlowExpiredError,
+  FLOW_MISMATCH: FlowMismatchError,
+  CONSENT_DENIED: ConsentDeniedError,
+  INVALID_CLIENT: InvalidClientError,
+  INVALID_SCOPE: InvalidScopeError,
+  REDIRECT_URI_MISMATCH: RedirectUriMismatchError,
+  PROVIDER_TESTING_MODE: ProviderTestingModeError,
+} satisfies Record<FlowFailureCode, new (message: string, options: { remedy: Remedy }) => FlowError>;
+
+/** The error for a failed connect flow, with its sentence and its steps. */
+export function flowError(code: FlowFailureCode): DomainError {
+  const { message, remedy } = flowFailures[code];
+  return new flowErrors[code](message, { remedy });
+}

@@ -1,0 +1,183 @@
+import { randomUUID } from 'node:crypto';
+import type { ResolveServer } from '../connectors/server.ts';
+import type { Keyring } from '../crypto/keyring.ts';
+import type { Db } from '../db/client.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import { singleFlight } from '../lib/single-flight.ts';
+import type { StatusEvents } from '../lib/status-events.ts';
+import type { TokenGrant } from '../oauth/authorization-server.ts';
+import type { ProviderFetch } from '../oauth/fetch.ts';
+import { OAuthError, type OAuthVerdict } from '../oauth/failure.ts';
+import { refreshGrant } from '../oauth/tokens.ts';
+import { queueRevocation } from './connect.ts';
+import { backoffMs } from './connection.ts';
+import { clientOf, grantEnd, openToken, sealGrant } from './grant.ts';
+import * as store from './store.ts';
+
+export interface RefreshDeps {
+  db: Db;
+  clock: Clock;
+  keyring: Keyring;
+  fetch: ProviderFetch;
+  resolveServer: ResolveServer;
+  events: StatusEvents;
+  log: Logger;
+  wakeWorker: () => void;
+}
+
+/**
+ * How a refresh ended.
+ * - `moved`: there are newer tokens than the version asked about, by us or somebody else. Read again.
+ * - `ended`: disconnected, refused or reconnected meanwhile. Read again.
+ * - `unavailable`: nothing is decided; not before `retryAfterSeconds`. `misconfigured`: an admin must act.
+ */
+export type RefreshOutcome =
+  | { kind: 'moved' }
+  | { kind: 'ended' }
+  | { kind: 'unavailable'; retryAfterSeconds: number; misconfigured: boolean };
+
+/** Refreshes the given version of a connection's tokens, exactly once however many ask. Never throws for what a provider does. */
+export type Refresh = (connectionId: string, version: number) => Promise<RefreshOutcome>;
+
+type ForRefresh = NonNullable<Awaited<ReturnType<typeof store.findForRefresh>>>;
+
+const leaseMs = 10_000;
+const requestTimeoutMs = 30_000;
+const pollMs = 150;
+
+/**
+ * Makes the fenced refresh: collapse in this process; take a lease in the row, so that of all processes one calls; read again;
+ * call; write only if nobody has written since. A loser waits for the winner and never calls unfenced.
+ */
+export function createRefresh(deps: RefreshDeps): Refresh {
+  const collapse = singleFlight<RefreshOutcome>();
+  return (connectionId, version) => collapse(`${connectionId}:${version}`, () => fenced(deps, connectionId, version));
+}
+
+async function fenced(deps: RefreshDeps, connectionId: string, version: number): Promise<RefreshOutcome> {
+  for (;;) {
+    const now = deps.clock.now();
+    const leaseToken = randomUUID();
+    const leaseUntil = new Date(now.getTime() + leaseMs);
+    const taken = await store.takeLease(deps.db, { connectionId, version }, { leaseToken, leaseUntil }, now);
+    const row = await store.findForRefresh(deps.db, connectionId);
+    if (!row || row.connection.refusedAt || row.connection.disconnectedAt) return { kind: 'ended' };
+    if (row.version !== version) return { kind: 'moved' };
+    if (taken) return holdingLease(deps, row, leaseToken);
+    if (row.retryAt && row.retryAt > now) {
+      return { kind: 'unavailable', retryAfterSeconds: secondsUntil(row.retryAt, now), misconfigured: false };
+    }
+    await new Promise((resolve) => setTimeout(resolve, pollMs * (1 + Math.random())));
+  }
+}
+
+async function holdingLease(deps: RefreshDeps, row: ForRefresh, leaseToken: string): Promise<RefreshOutcome> {
+  const { connectionId } = row;
+  const renewal = setInterval(() => {
+    const leaseUntil = new Date(deps.clock.now().getTime() + leaseMs);
+    store.extendLease(deps.db, connectionId, leaseToken, leaseUntil).catch((error: unknown) => {
+      deps.log.warn({ err: error, connectionId }, 'the lease of a refresh could not be renewed');
+    });
+  }, leaseMs / 3);
+  try {
+    return await attempt(deps, row, leaseToken);
+  } catch (error) {
+    await store.releaseLease(deps.db, { connectionId, leaseToken }, {});
+    throw error;
+  } finally {
+    clearInterval(renewal);
+  }
+}
+
+async function attempt(deps: RefreshDeps, row: ForRefresh, leaseToken: string): Promise<RefreshOutcome> {
+  const { connection, connectionId, refreshTokenSealed } = row;
+  const { connector } = connection;
+  if (
+    refreshTokenSealed === null ||
+    connector.deletedAt ||
+    connector.clientFingerprint !== connection.clientFingerprint
+  ) {
+    await store.releaseLease(deps.db, { connectionId, leaseToken }, {});
+    return { kind: 'ended' }; // a grant goes to no other client, and to no other address, than it was given for
+  }
+  let grant: TokenGrant;
+  try {
+    const server = await deps.resolveServer(connector);
+    const client = clientOf(deps.keyring, connector);
+    const refreshToken = openToken(deps.keyring, connectionId, 'refreshToken', refreshTokenSealed);
+    await store.recordAttempt(deps.db, connectionId, leaseToken, deps.clock.now());
+    grant = await refreshGrant({ fetch: deps.fetch, server, client, refreshToken, timeoutMs: requestTimeoutMs });
+  } catch (error) {
+    if (!(error instanceof OAuthError)) throw error;
+    return failed(deps, row, leaseToken, error.verdict);
+  }
+  return succeeded(deps, row, leaseToken, grant);
+}
+
+/** The new tokens are stored before anything else happens: the provider may have ended the old ones already. */
+async function succeeded(
+  deps: RefreshDeps,
+  row: ForRefresh,
+  leaseToken: string,
+  grant: TokenGrant,
+): Promise<RefreshOutcome> {
+  const { connection, connectionId, version } = row;
+  const now = deps.clock.now();
+  const tokens = sealGrant(deps.keyring, connectionId, grant, now, row.refreshTokenSealed);
+  const outcome = await deps.db.$transaction(async (tx): Promise<RefreshOutcome['kind']> => {
+    const stored = await store.storeRefreshed(tx, { connectionId, version, leaseToken }, tokens, {
+      lastRefreshedAt: now,
+      lastVerifiedAt: now,
+      grantExpiresAt: grantEnd(tokens, true),
+      ...(grant.scopes && { grantedScopes: grant.scopes }),
+    });
+    if (stored) return 'moved';
+    const present = await store.lockWithCredential(tx, connectionId);
+    if (present?.credential) return 'moved';
+    // disconnected while the provider answered: what it gave must not live on
+    await queueRevocation(deps, tx, { ...connection, connectionId, accountId: connection.accountId }, grant, now);
+    return 'ended';
+  });
+  deps.events.publish({ connectionId });
+  if (outcome === 'ended') deps.wakeWorker();
+  return outcome === 'ended' ? { kind: 'ended' } : { kind: 'moved' };
+}
+
+async function failed(
+  deps: RefreshDeps,
+  row: ForRefresh,
+  leaseToken: string,
+  verdict: OAuthVerdict,
+): Promise<RefreshOutcome> {
+  const { connectionId, version } = row;
+  const now = deps.clock.now();
+  deps.log.warn({ connectionId, connectorId: row.connection.connectorId, verdict }, 'a refresh failed');
+  if (verdict.kind === 'reauthorize') {
+    // refused for good, unless somebody else has stored newer tokens: then it was a race
+    const refused = await deps.db.$transaction((tx) => store.recordRefusal(tx, { connectionId, version }, now));
+    if (refused) deps.events.publish({ connectionId });
+    return { kind: refused ? 'ended' : 'moved' };
+  }
+  const failures = row.failures + 1;
+  const waitMs =
+    verdict.kind === 'retry' && verdict.retryAfterSeconds !== null
+      ? verdict.retryAfterSeconds * 1000
+      : backoffMs(failures);
+  const retryAt = new Date(now.getTime() + waitMs);
+  const lost = verdict.kind === 'retry' && verdict.lost;
+  await store.releaseLease(
+    deps.db,
+    { connectionId, leaseToken },
+    { failures, retryAt, ...(!lost && { attemptedAt: null }) },
+  );
+  return {
+    kind: 'unavailable',
+    retryAfterSeconds: secondsUntil(retryAt, now),
+    misconfigured: verdict.kind === 'misconfigured',
+  };
+}
+
+function secondsUntil(instant: Date, now: Date): number {
+  return Math.max(1, Math.ceil((instant.getTime() - now.getTime()) / 1000));
+}

@@ -1,0 +1,73 @@
+import type { ResolveServer } from '../connectors/server.ts';
+import type { Keyring } from '../crypto/keyring.ts';
+import type { Db } from '../db/client.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import { OAuthError } from '../oauth/failure.ts';
+import type { ProviderFetch } from '../oauth/fetch.ts';
+import { revokeGrant } from '../oauth/tokens.ts';
+import { endConnection } from './disconnect.ts';
+import { clientOf, openFromOutbox } from './grant.ts';
+import * as store from './store.ts';
+
+export interface RevokeDeps {
+  db: Db;
+  clock: Clock;
+  keyring: Keyring;
+  fetch: ProviderFetch;
+  resolveServer: ResolveServer;
+  log: Logger;
+}
+
+type OutboxItem = Awaited<ReturnType<typeof store.claimOutbox>>[number];
+
+const claimMs = 60_000;
+const batchSize = 20;
+const fanOutSize = 100;
+const maxAttempts = 12;
+
+/** Does one batch of due work. Answers how much there was. */
+export async function drainOutbox(deps: RevokeDeps): Promise<number> {
+  const now = deps.clock.now();
+  const items = await store.claimOutbox(deps.db, now, new Date(now.getTime() + claimMs), batchSize);
+  await Promise.all(items.map((item) => (item.kind === 'REVOKE_ALL_GRANTS' ? fanOut(deps, item) : revoke(deps, item))));
+  return items.length;
+}
+
+/** Ends the next connections of a deleted connector or app. The row stays until there are none. */
+async function fanOut(deps: RevokeDeps, item: OutboxItem): Promise<void> {
+  const connections = await store.findConnectionsToEnd(deps.db, item, fanOutSize);
+  for (const { id, connector } of connections) {
+    await deps.db.$transaction((tx) => endConnection(deps, tx, id, connector.clientFingerprint));
+  }
+  if (connections.length < fanOutSize) await store.finishOutboxItem(deps.db, item.id, deps.clock.now(), null);
+  else await store.postponeOutboxItem(deps.db, item.id, deps.clock.now());
+}
+
+/** Revokes one grant at the provider: at least once, until it is done or given up. */
+async function revoke(deps: RevokeDeps, item: OutboxItem): Promise<void> {
+  const { id, connectorId, accountId, tokensSealed } = item;
+  const finish = (receipt: 'REVOKED' | 'UNSUPPORTED' | 'GAVE_UP' | 'SKIPPED_SHARED_GRANT') =>
+    store.finishOutboxItem(deps.db, id, deps.clock.now(), receipt);
+  const connector = connectorId && (await store.findConnectorOfGrant(deps.db, connectorId));
+  if (!connector || connectorId === null || tokensSealed === null) return void (await finish('UNSUPPORTED'));
+  try {
+    const server = await deps.resolveServer(connector);
+    if (
+      server.revocationReach === 'account' &&
+      accountId !== null &&
+      (await store.anotherStandsOn(deps.db, { connectorId, accountId }))
+    ) {
+      return void (await finish('SKIPPED_SHARED_GRANT'));
+    }
+    const client = clientOf(deps.keyring, connector);
+    const tokens = openFromOutbox(deps.keyring, id, tokensSealed);
+    await finish(await revokeGrant({ fetch: deps.fetch, server, client, ...tokens }));
+  } catch (error) {
+    if (!(error instanceof OAuthError)) throw error;
+    deps.log.warn({ connectorId, verdict: error.verdict, attempts: item.attempts }, 'a revocation failed');
+    if (item.attempts + 1 >= maxAttempts) return void (await finish('GAVE_UP'));
+    const waitMs = Math.min(5_000 * 2 ** item.attempts, 3_600_000);
+    await store.postponeOutboxItem(deps.db, id, new Date(deps.clock.now().getTime() + waitMs));
+  }
+}

@@ -1,0 +1,342 @@
+import type { Db, Tx } from '../db/client.ts';
+import type { Connection, Connector, Credential, Prisma } from '../db/generated/prisma/client.ts';
+import type { ConnectBinding, Plan } from '../db/generated/prisma/enums.ts';
+
+/** A connector with its workspace's plan, a connection that may not be there, and its tokens where they were asked for. */
+export interface ConnectionRow {
+  connector: Connector & { workspace: { plan: Plan } };
+  connection: Connection | null;
+  credential: Credential | null;
+}
+
+/** Reads one connection of a workspace's connector, deleted connectors included, with its tokens. */
+export async function findWithCredential(
+  db: Db,
+  key: { connectorId: string; workspaceId: string; connectionId: string },
+): Promise<ConnectionRow | null> {
+  const row = await db.connector.findFirst({
+    where: { id: key.connectorId, workspaceId: key.workspaceId },
+    include: {
+      workspace: { select: { plan: true } },
+      connections: { where: { id: key.connectionId }, include: { credential: true } },
+    },
+  });
+  if (!row) return null;
+  const { connections, ...connector } = row;
+  const { credential, ...connection } = connections[0] ?? { credential: null };
+  return { connector, connection: 'id' in connection ? connection : null, credential };
+}
+
+/** Reads connectors of the given workspaces (null: of all), deleted ones included. */
+export function findConnectors(db: Db, ids: string[], workspaceIds: string[] | null) {
+  return db.connector.findMany({
+    where: { id: { in: ids }, ...(workspaceIds && { workspaceId: { in: workspaceIds } }) },
+    include: { workspace: { select: { plan: true } } },
+  });
+}
+
+export function findConnections(db: Db, ids: string[]) {
+  return db.connection.findMany({ where: { id: { in: ids } } });
+}
+
+// --- connect flows ---
+
+export interface NewFlow {
+  id: string;
+  workspaceId: string;
+  connectorId: string;
+  appId: string;
+  userId: string;
+  stateHash: string;
+  binding: ConnectBinding;
+  cookieHash: string | null;
+  redirectUri: string;
+  returnTo: string | null;
+  codeVerifierSealed: string;
+  nonce: string | null;
+  clientFingerprint: string;
+  scopesFingerprint: string;
+  requestedScopes: string[];
+  createdAt: Date;
+  expiresAt: Date;
+}
+
+export function insertFlow(db: Db, flow: NewFlow) {
+  return db.pendingFlow.create({ data: flow });
+}
+
+/** Uses a state up: of any number of callbacks at once, one gets the flow (RFC 9700 4.7.1). */
+export async function useState(db: Db, stateHash: string, now: Date) {
+  const [flow] = await db.pendingFlow.updateManyAndReturn({
+    where: { stateHash, usedAt: null, expiresAt: { gt: now } },
+    data: { usedAt: now },
+  });
+  return flow ?? null;
+}
+
+export function findOpenFlow(db: Db, stateHash: string, now: Date) {
+  return db.pendingFlow.findFirst({ where: { stateHash, usedAt: null, expiresAt: { gt: now } } });
+}
+
+/** Keeps what a form_post brought until the browser's next GET. The first post counts. */
+export async function holdResponse(db: Db, flowId: string, responseSealed: string): Promise<boolean> {
+  const { count } = await db.pendingFlow.updateMany({
+    where: { id: flowId, usedAt: null, responseSealed: null },
+    data: { responseSealed },
+  });
+  return count === 1;
+}
+
+/** Parks an authorization response until the person shows the connect code. */
+export function parkResponse(
+  db: Db,
+  flowId: string,
+  parked: { responseSealed: string; connectCodeHash: string; connectCodeExpiresAt: Date },
+) {
+  return db.pendingFlow.update({ where: { id: flowId }, data: parked });
+}
+
+/** Uses a connect code up, whoever shows it. */
+export async function useConnectCode(db: Db, connectCodeHash: string, now: Date) {
+  const [flow] = await db.pendingFlow.updateManyAndReturn({
+    where: { connectCodeHash, connectCodeExpiresAt: { gt: now } },
+    data: { connectCodeHash: null },
+  });
+  return flow ?? null;
+}
+
+export function deleteFlow(db: Db | Tx, id: string) {
+  return db.pendingFlow.deleteMany({ where: { id } });
+}
+
+/** Deletes flows that can no longer finish. Answers how many. */
+export async function deleteExpiredFlows(db: Db, now: Date): Promise<number> {
+  const { count } = await db.pendingFlow.deleteMany({
+    where: {
+      expiresAt: { lt: now },
+      OR: [{ connectCodeExpiresAt: null }, { connectCodeExpiresAt: { lt: now } }],
+    },
+  });
+  return count;
+}
+
+// --- connections and their tokens ---
+
+export interface NewTokens {
+  accessTokenSealed: string;
+  refreshTokenSealed: string | null;
+  tokenType: string;
+  issuedAt: Date;
+  accessTokenExpiresAt: Date | null;
+  fingerprint: string;
+}
+
+/** Shares the connector's row until the transaction ends: it can be neither edited nor deleted meanwhile. */
+export async function shareConnector(tx: Tx, id: string): Promise<Connector | null> {
+  await tx.$queryRaw`SELECT id FROM connector WHERE id = ${id} FOR SHARE`;
+  return tx.connector.findFirst({ where: { id, deletedAt: null } });
+}
+
+/** Reads a connection and its tokens, and keeps others from changing the tokens until the transaction ends. */
+export async function lockWithCredential(tx: Tx, connectionId: string) {
+  await tx.$queryRaw`SELECT id FROM connection WHERE id = ${connectionId} FOR UPDATE`;
+  return tx.connection.findUnique({ where: { id: connectionId }, include: { credential: true } });
+}
+
+/** New tokens in, old ones out. The version moves, so that a refresh of the old tokens that is still under way writes nothing. */
+export async function replaceConnection(
+  tx: Tx,
+  connection: Prisma.ConnectionUncheckedCreateInput & { id: string },
+  tokens: NewTokens,
+): Promise<void> {
+  await tx.connection.upsert({ where: { id: connection.id }, create: connection, update: connection });
+  const fresh = { ...tokens, leaseToken: null, leaseUntil: null, attemptedAt: null, failures: 0, retryAt: null };
+  await tx.credential.upsert({
+    where: { connectionId: connection.id },
+    create: { ...fresh, connectionId: connection.id, version: 1 },
+    update: { ...fresh, version: { increment: 1 } },
+  });
+}
+
+/** Ends a connection: its tokens are gone when this commits. Null where it had ended already. */
+export async function endConnection(tx: Tx, connectionId: string, at: Date) {
+  const connection = await lockWithCredential(tx, connectionId);
+  if (!connection || connection.disconnectedAt) return null;
+  await tx.connection.update({ where: { id: connectionId }, data: { disconnectedAt: at } });
+  await tx.credential.deleteMany({ where: { connectionId } });
+  return connection;
+}
+
+// --- refreshing ---
+
+/** The credential with what a refresh needs to know about its connection. */
+export function findForRefresh(db: Db, connectionId: string) {
+  return db.credential.findUnique({
+    where: { connectionId },
+    include: { connection: { include: { connector: true } } },
+  });
+}
+
+/** Takes the lease of one version of a credential, if it is free (or lapsed) and no back-off runs. */
+export async function takeLease(
+  db: Db,
+  key: { connectionId: string; version: number },
+  lease: { leaseToken: string; leaseUntil: Date },
+  now: Date,
+): Promise<boolean> {
+  const { count } = await db.credential.updateMany({
+    where: {
+      ...key,
+      AND: [
+        { OR: [{ leaseUntil: null }, { leaseUntil: { lte: now } }] },
+        { OR: [{ retryAt: null }, { retryAt: { lte: now } }] },
+      ],
+    },
+    data: lease,
+  });
+  return count === 1;
+}
+
+export async function extendLease(db: Db, connectionId: string, leaseToken: string, leaseUntil: Date): Promise<void> {
+  await db.credential.updateMany({ where: { connectionId, leaseToken }, data: { leaseUntil } });
+}
+
+/** Records that a refresh request is about to leave: if nothing clears it, its answer was lost. */
+export async function recordAttempt(db: Db, connectionId: string, leaseToken: string, at: Date): Promise<void> {
+  await db.credential.updateMany({ where: { connectionId, leaseToken }, data: { attemptedAt: at } });
+}
+
+/** Writes refreshed tokens, if nobody has written since the lease was taken. */
+export async function storeRefreshed(
+  tx: Tx,
+  key: { connectionId: string; version: number; leaseToken: string },
+  tokens: NewTokens,
+  connection: Prisma.ConnectionUncheckedUpdateInput,
+): Promise<boolean> {
+  const { count } = await tx.credential.updateMany({
+    where: key,
+    data: {
+      ...tokens,
+      version: key.version + 1,
+      leaseToken: null,
+      leaseUntil: null,
+      attemptedAt: null,
+      failures: 0,
+      retryAt: null,
+    },
+  });
+  if (count === 0) return false;
+  await tx.connection.update({ where: { id: key.connectionId }, data: connection });
+  return true;
+}
+
+/** Gives the lease back with what the failed attempt taught. */
+export async function releaseLease(
+  db: Db | Tx,
+  key: { connectionId: string; leaseToken: string },
+  outcome: { failures?: number; retryAt?: Date; attemptedAt?: null },
+): Promise<void> {
+  await db.credential.updateMany({ where: key, data: { ...outcome, leaseToken: null, leaseUntil: null } });
+}
+
+/** Records the provider's refusal, if the refused tokens are still the stored ones. */
+export async function recordRefusal(
+  tx: Tx,
+  key: { connectionId: string; version: number },
+  at: Date,
+): Promise<boolean> {
+  const { count } = await tx.credential.updateMany({
+    where: key,
+    data: { leaseToken: null, leaseUntil: null, attemptedAt: null },
+  });
+  if (count === 0) return false;
+  await tx.connection.update({ where: { id: key.connectionId }, data: { refusedAt: at } });
+  return true;
+}
+
+export async function recordVerified(db: Db, connectionId: string, at: Date): Promise<void> {
+  await db.connection.updateMany({ where: { id: connectionId }, data: { lastVerifiedAt: at } });
+}
+
+// --- the outbox ---
+
+export interface NewRevocation {
+  id: string;
+  workspaceId: string;
+  connectorId: string;
+  connectionId: string;
+  accountId: string | null;
+  tokensSealed: string;
+  /** Null: when the connection ends. */
+  dueAt: Date | null;
+}
+
+export function insertRevocation(db: Db | Tx, item: NewRevocation) {
+  return db.outboxItem.create({ data: { ...item, kind: 'REVOKE_GRANT' } });
+}
+
+/** Revocations that waited for a connection to end are due now. */
+export async function releaseHeldRevocations(tx: Tx, connectionId: string, at: Date): Promise<void> {
+  await tx.outboxItem.updateMany({ where: { connectionId, doneAt: null, dueAt: null }, data: { dueAt: at } });
+}
+
+/** Takes due work for itself until `leaseUntil`. Workers do not wait for each other. */
+export async function claimOutbox(db: Db, now: Date, leaseUntil: Date, limit: number) {
+  const rows = await db.$queryRaw<{ id: string }[]>`
+    UPDATE outbox_item SET "leaseUntil" = ${leaseUntil} WHERE id IN (
+      SELECT id FROM outbox_item
+      WHERE "doneAt" IS NULL AND "dueAt" <= ${now} AND ("leaseUntil" IS NULL OR "leaseUntil" <= ${now})
+      ORDER BY "dueAt" LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+    RETURNING id`;
+  return db.outboxItem.findMany({ where: { id: { in: rows.map((row) => row.id) } }, orderBy: { dueAt: 'asc' } });
+}
+
+/** The next connections whose grants a deletion still has to hand to the outbox. */
+export function findConnectionsToEnd(db: Db, of: { connectorId: string | null; appId: string | null }, limit: number) {
+  return db.connection.findMany({
+    where: {
+      ...(of.connectorId !== null && { connectorId: of.connectorId }),
+      ...(of.appId !== null && { appId: of.appId }),
+      disconnectedAt: null,
+    },
+    select: { id: true, connector: { select: { clientFingerprint: true } } },
+    take: limit,
+  });
+}
+
+export function findConnectorOfGrant(db: Db, connectorId: string) {
+  return db.connector.findUnique({ where: { id: connectorId } });
+}
+
+/** Whether another live connection stands on the same account at the same connector. */
+export async function anotherStandsOn(db: Db, grant: { connectorId: string; accountId: string }): Promise<boolean> {
+  const other = await db.connection.findFirst({
+    where: {
+      connectorId: grant.connectorId,
+      accountId: grant.accountId,
+      disconnectedAt: null,
+      refusedAt: null,
+      connector: { deletedAt: null },
+      app: { deletedAt: null },
+    },
+    select: { id: true },
+  });
+  return other !== null;
+}
+
+/** Ends a piece of work: the tokens go with it. */
+export function finishOutboxItem(
+  db: Db,
+  id: string,
+  at: Date,
+  receipt: 'REVOKED' | 'UNSUPPORTED' | 'GAVE_UP' | 'SKIPPED_SHARED_GRANT' | null,
+) {
+  return db.outboxItem.update({ where: { id }, data: { doneAt: at, receipt, tokensSealed: null, leaseUntil: null } });
+}
+
+export function postponeOutboxItem(db: Db, id: string, dueAt: Date) {
+  return db.outboxItem.update({
+    where: { id },
+    data: { dueAt, attempts: { increment: 1 }, leaseUntil: null },
+  });
+}

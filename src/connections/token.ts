@@ -1,0 +1,157 @@
+import type { ResolveServer } from '../connectors/server.ts';
+import type { Keyring } from '../crypto/keyring.ts';
+import type { Db } from '../db/client.ts';
+import type { Credential } from '../db/generated/prisma/client.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Secret } from '../lib/secret.ts';
+import type { StatusEvents } from '../lib/status-events.ts';
+import type { ProviderFetch } from '../oauth/fetch.ts';
+import { fetchAccount } from '../oauth/identity.ts';
+import { type Caller, requireBackendWithUser } from '../workspaces/caller.ts';
+import { NotFoundError, ValidationError } from '../workspaces/errors.ts';
+import { connectionId, missingScopes, refreshDecision, type TokenDemand } from './connection.ts';
+import { NotConnectedError, ProviderUnavailableError, ReconnectRequiredError } from './errors.ts';
+import { openToken } from './grant.ts';
+import type { Refresh } from './refresh.ts';
+import { type ConnectionView, viewConnection } from './status.ts';
+import * as store from './store.ts';
+
+export interface TokenDeps {
+  db: Db;
+  clock: Clock;
+  keyring: Keyring;
+  fetch: ProviderFetch;
+  resolveServer: ResolveServer;
+  events: StatusEvents;
+  refresh: Refresh;
+  /** Goes on with a promise after the answer; a stop waits for it. */
+  background: (work: Promise<unknown>) => void;
+}
+
+/** What a token read asks for beyond the connector. */
+export interface TokenReadOptions {
+  /** The token must be good for at least this long. */
+  minValiditySeconds: number | null;
+  /** Serve the old token while SCOPES_CHANGED waits for the user. */
+  acceptOutdatedScopes: boolean;
+  /** First 16 hex digits of the SHA-256 of a token that the provider refused. */
+  rejectedTokenFingerprint: string | null;
+}
+
+/** A token, and what is known of it. */
+export interface TokenAnswer {
+  accessToken: Secret;
+  tokenType: string;
+  accessTokenExpiresAt: Date | null;
+  accessTokenFingerprint: string;
+  connection: ConnectionView;
+}
+
+const longestValiditySeconds = 86_400;
+
+/**
+ * The calling user's access token for a connector, fresh enough. While the stored one is good nobody waits for the provider.
+ * @throws UnauthenticatedError, ForbiddenError (a user's credential alone), NotFoundError, PlanRequiredError,
+ * ConnectorIncompleteError, ValidationError, NotConnectedError, ReconnectRequiredError, ProviderUnavailableError
+ */
+export async function readToken(
+  deps: TokenDeps,
+  caller: Caller,
+  connectorId: string,
+  options: TokenReadOptions,
+): Promise<TokenAnswer> {
+  const user = requireBackendWithUser(caller);
+  const demand = readDemand(options);
+  const key = {
+    connectorId,
+    workspaceId: user.app.workspaceId,
+    connectionId: connectionId(connectorId, user.app.id, user.userId),
+  };
+  // Each turn acts on one version of the tokens. A refresh moves it; the second turn serves what it brought.
+  for (let turn = 0; ; turn += 1) {
+    const row = await store.findWithCredential(deps.db, key);
+    if (!row || row.connector.kind !== 'APP_USER') throw new NotFoundError('connector');
+    const now = deps.clock.now();
+    const view = viewConnection(key.connectionId, row.connector, row.connection, now);
+    assertReadable(view, options.acceptOutdatedScopes, row.connector.scopes);
+    const { credential } = row;
+    if (!credential) throw new NotConnectedError();
+    const facts = { ...credential, refreshable: credential.refreshTokenSealed !== null };
+    const decision = refreshDecision(facts, now, turn === 0 ? demand : { ...demand, rejectedTokenFingerprint: null });
+    switch (decision.act) {
+      case 'serve-and-refresh':
+        deps.background(deps.refresh(key.connectionId, credential.version));
+        return serve(deps, credential, view);
+      case 'serve':
+        return serve(deps, credential, view);
+      case 'verify':
+        await verify(deps, row);
+        break;
+      case 'fail':
+        throw new ReconnectRequiredError('GRANT_EXPIRED', view.missingScopes);
+      case 'refresh-and-serve': {
+        const outcome = await deps.refresh(key.connectionId, credential.version);
+        if (outcome.kind === 'unavailable') {
+          throw new ProviderUnavailableError(outcome.retryAfterSeconds, outcome.misconfigured);
+        }
+        break;
+      }
+    }
+    if (turn >= maxTurns) throw new ProviderUnavailableError(1);
+  }
+}
+
+/** More than enough for a refresh that others overtake; it stops a provider whose tokens are born expired. */
+const maxTurns = 3;
+
+function serve(deps: TokenDeps, credential: Credential, view: ConnectionView): TokenAnswer {
+  return {
+    accessToken: openToken(deps.keyring, credential.connectionId, 'accessToken', credential.accessTokenSealed),
+    tokenType: credential.tokenType,
+    accessTokenExpiresAt: credential.accessTokenExpiresAt,
+    accessTokenFingerprint: credential.fingerprint,
+    connection: view,
+  };
+}
+
+function assertReadable(view: ConnectionView, acceptOutdatedScopes: boolean, scopes: string[]): void {
+  if (view.problem) throw view.problem;
+  if (view.status === 'NOT_CONNECTED') throw new NotConnectedError();
+  if (view.reconnectReason === null) return;
+  if (view.reconnectReason === 'SCOPES_CHANGED' && acceptOutdatedScopes) return;
+  throw new ReconnectRequiredError(view.reconnectReason, missingScopes(scopes, view.grantedScopes));
+}
+
+/** The provider refused a token that nothing can refresh: ask whether it means it. */
+async function verify(deps: TokenDeps, row: store.ConnectionRow): Promise<void> {
+  const { connector, credential } = row;
+  if (!credential) return;
+  const { connectionId, version } = credential;
+  const server = await deps.resolveServer(connector);
+  if (!server.identity) return;
+  const accessToken = openToken(deps.keyring, connectionId, 'accessToken', credential.accessTokenSealed);
+  const answer = await fetchAccount({ fetch: deps.fetch, server, accessToken });
+  const now = deps.clock.now();
+  if (answer.kind === 'account') await store.recordVerified(deps.db, connectionId, now);
+  if (answer.kind !== 'refused') return;
+  const refused = await deps.db.$transaction((tx) => store.recordRefusal(tx, { connectionId, version }, now));
+  if (refused) deps.events.publish({ connectionId });
+}
+
+function readDemand({ minValiditySeconds, rejectedTokenFingerprint }: TokenReadOptions): TokenDemand {
+  const faults: { path: string; message: string }[] = [];
+  if (minValiditySeconds !== null && (minValiditySeconds < 0 || minValiditySeconds > longestValiditySeconds)) {
+    faults.push({
+      path: 'minValiditySeconds',
+      message: `minValiditySeconds is a number from 0 to ${longestValiditySeconds}.`,
+    });
+  }
+  if (rejectedTokenFingerprint !== null && !/^[0-9a-f]{16}$/.test(rejectedTokenFingerprint)) {
+    faults.push({
+      path: 'rejectedTokenFingerprint',
+      message: 'rejectedTokenFingerprint is the accessTokenFingerprint of the refused token: 16 lower-case hex digits.',
+    });
+  }
+  if (faults.length > 0) throw new ValidationError(faults);
+  return { minValidityMs: (minValiditySeconds ?? 0) * 1000, rejectedTokenFingerprint };
+}

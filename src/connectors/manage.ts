@@ -1,0 +1,243 @@
+import { randomUUID } from 'node:crypto';
+import type { Keyring } from '../crypto/keyring.ts';
+import { seal } from '../crypto/seal.ts';
+import type { Db } from '../db/client.ts';
+import type { Connector } from '../db/generated/prisma/client.ts';
+import type { ConnectorKind } from '../db/generated/prisma/enums.ts';
+import type { Clock } from '../lib/clock.ts';
+import { Secret } from '../lib/secret.ts';
+import type { StatusEvents } from '../lib/status-events.ts';
+import { OAuthError } from '../oauth/failure.ts';
+import { CUSTOM_PROVIDER_KEY, findProvider } from '../providers/catalogue.ts';
+import type { Caller } from '../workspaces/caller.ts';
+import { ConfirmationRequiredError, NotFoundError, ValidationError } from '../workspaces/errors.ts';
+import { assertCan } from '../workspaces/membership.ts';
+import { assertPlanIncludesConnectors } from '../workspaces/plan.ts';
+import { findPlan } from '../workspaces/store.ts';
+import {
+  type CustomProvider,
+  clientFingerprint,
+  destinationChanged,
+  type NamedValue,
+  type Notice,
+  type Reading,
+  readConnectionConfig,
+  readCustomProvider,
+  readName,
+  readPasted,
+  readScopes,
+  scopesFingerprint,
+} from './connector.ts';
+import type { ResolveServer } from './server.ts';
+import * as store from './store.ts';
+
+export interface ConnectorDeps {
+  db: Db;
+  clock: Clock;
+  keyring: Keyring;
+  events: StatusEvents;
+  resolveServer: ResolveServer;
+  /** Answers what is wrong with a URL that the service will call, or null. */
+  checkUrl: (url: string) => string | null;
+  /** Tells the background that there is work. */
+  wakeWorker: () => void;
+}
+
+export interface AddConnectorInput {
+  workspaceId: string;
+  providerKey: string;
+  kind: ConnectorKind;
+  name: string;
+  clientId: string | null;
+  clientSecret: string | null;
+  scopes: string[];
+  connectionConfig: NamedValue[];
+  custom: CustomProvider | null;
+}
+
+/** What an edit changes; null leaves a field as it is. */
+export interface EditConnectorInput {
+  connectorId: string;
+  name: string | null;
+  clientId: string | null;
+  clientSecret: string | null;
+  scopes: string[] | null;
+  connectionConfig: NamedValue[] | null;
+  custom: CustomProvider | null;
+}
+
+/** Who a connector's client secret belongs to when sealed. */
+export const clientSecretOwner = (connectorId: string) => ({
+  table: 'connector',
+  id: connectorId,
+  field: 'clientSecret',
+});
+
+/** Registers a connector. Without client id and secret it is a draft, whose redirect URIs can be read. */
+export async function addConnector(deps: ConnectorDeps, caller: Caller, input: AddConnectorInput) {
+  assertCan(caller, 'connector.manage', input.workspaceId, 'workspace');
+  await assertPlan(deps, input.workspaceId);
+  const provider = findProvider(input.providerKey);
+  const isCustom = input.providerKey === CUSTOM_PROVIDER_KEY;
+  const reader = createReader();
+  if (!provider && !isCustom) {
+    reader.fault('input.providerKey', 'There is no such provider: choose a key from `providers`, or "custom".');
+  }
+  if (isCustom !== (input.custom !== null)) {
+    reader.fault(
+      'input.custom',
+      isCustom ? 'A custom provider needs its issuer or its endpoints.' : 'Only the provider "custom" takes these.',
+    );
+  }
+  const id = randomUUID();
+  const row = {
+    providerKey: input.providerKey,
+    name: reader.take(readName(input.name)),
+    clientId: reader.take(readPasted(input.clientId ?? '', 'client id', 'input.clientId', 512)),
+    scopes: reader.take(readScopes(input.scopes)),
+    connectionConfig: reader.take(readConnectionConfig(input.connectionConfig, provider)),
+    custom: input.custom && reader.take(readCustomProvider(input.custom, deps.checkUrl)),
+  };
+  const secret = reader.take(readPasted(input.clientSecret ?? '', 'client secret', 'input.clientSecret', 4096));
+  reader.finish();
+  const connector = await store.insertConnector(deps.db, {
+    ...row,
+    id,
+    workspaceId: input.workspaceId,
+    kind: input.kind,
+    clientSecretSealed: secret && seal(deps.keyring, clientSecretOwner(id), new Secret(secret)),
+    clientFingerprint: clientFingerprint(row),
+    scopesFingerprint: scopesFingerprint(row.scopes),
+  });
+  return { connector, notices: [...reader.notices, ...(await checkOnSave(deps, connector))] };
+}
+
+/**
+ * Changes a connector in place: one row. Where the scopes or the client changed, the facts of each connection no longer agree
+ * with the connector's, which is what makes them RECONNECT_REQUIRED; changing back makes them agree again.
+ */
+export async function editConnector(deps: ConnectorDeps, caller: Caller, input: EditConnectorInput) {
+  const current = await requireConnector(deps, caller, input.connectorId);
+  await assertPlan(deps, current.workspaceId);
+  const provider = findProvider(current.providerKey);
+  const reader = createReader();
+  if (input.custom && current.providerKey !== CUSTOM_PROVIDER_KEY) {
+    reader.fault('input.custom', 'Only the provider "custom" takes these.');
+  }
+  const given = {
+    ...(input.name !== null && { name: reader.take(readName(input.name)) }),
+    ...(input.clientId !== null && {
+      clientId: reader.take(readPasted(input.clientId, 'client id', 'input.clientId', 512)),
+    }),
+    ...(input.scopes && { scopes: reader.take(readScopes(input.scopes)) }),
+    ...(input.connectionConfig && {
+      connectionConfig: reader.take(readConnectionConfig(input.connectionConfig, provider)),
+    }),
+    ...(input.custom && { custom: reader.take(readCustomProvider(input.custom, deps.checkUrl)) }),
+  };
+  const secret =
+    input.clientSecret === null
+      ? null
+      : reader.take(readPasted(input.clientSecret, 'client secret', 'input.clientSecret', 4096));
+  if (given.clientId === null) reader.fault('input.clientId', 'A client id cannot be blank.');
+  if (input.clientSecret !== null && secret === null)
+    reader.fault('input.clientSecret', 'A client secret cannot be blank.');
+  reader.finish();
+
+  const connector = await deps.db.$transaction(async (tx) => {
+    const before = await store.lockConnector(tx, current.id);
+    if (!before) throw new NotFoundError('connector');
+    const row = {
+      providerKey: before.providerKey,
+      name: before.name,
+      clientId: before.clientId,
+      scopes: before.scopes,
+      connectionConfig: before.connectionConfig as unknown as NamedValue[],
+      custom: before.custom as CustomProvider | null,
+    };
+    const after = { ...row, ...given };
+    if (destinationChanged(row, after) && before.clientSecretSealed !== null && secret === null) {
+      throw new ValidationError([
+        {
+          path: 'input.clientSecret',
+          message: 'Enter the client secret again: it would go to another address than the one it was given for.',
+        },
+      ]);
+    }
+    const { providerKey: _, ...columns } = after;
+    return store.updateConnector(tx, current.id, {
+      ...columns,
+      clientSecretSealed: secret
+        ? seal(deps.keyring, clientSecretOwner(current.id), new Secret(secret))
+        : before.clientSecretSealed,
+      clientFingerprint: clientFingerprint(after),
+      scopesFingerprint: scopesFingerprint(after.scopes),
+    });
+  });
+  deps.events.publish({ connectorId: connector.id });
+  return { connector, notices: [...reader.notices, ...(await checkOnSave(deps, connector))] };
+}
+
+/**
+ * Deletes a connector, once confirmed: access through it ends in this transaction, in every app, and each user's grant is
+ * revoked at the provider in the background. Cannot be undone.
+ */
+export async function deleteConnector(
+  deps: ConnectorDeps,
+  caller: Caller,
+  input: { connectorId: string; confirm: boolean },
+): Promise<void> {
+  const connector = await requireConnector(deps, caller, input.connectorId);
+  if (!input.confirm) {
+    const { users, appIds } = await store.countUsers(deps.db, connector.id);
+    throw new ConfirmationRequiredError('connector', users, appIds);
+  }
+  const deleted = await deps.db.$transaction((tx) => store.tombstoneConnector(tx, connector, deps.clock.now()));
+  if (!deleted) throw new NotFoundError('connector');
+  deps.events.publish({ connectorId: connector.id });
+  deps.wakeWorker();
+}
+
+async function requireConnector(deps: ConnectorDeps, caller: Caller, connectorId: string): Promise<Connector> {
+  const connector = await store.findConnector(deps.db, connectorId);
+  if (!connector) throw caller.kind === 'anonymous' ? caller.error : new NotFoundError('connector');
+  assertCan(caller, 'connector.manage', connector.workspaceId, 'connector');
+  return connector;
+}
+
+async function assertPlan(deps: ConnectorDeps, workspaceId: string): Promise<void> {
+  const workspace = await findPlan(deps.db, workspaceId);
+  if (!workspace) throw new NotFoundError('workspace');
+  assertPlanIncludesConnectors(workspace.plan);
+}
+
+/** Gathers what readings say, so that an admin hears of every fault at once. */
+function createReader() {
+  const faults: { path: string; message: string }[] = [];
+  const notices: Notice[] = [];
+  return {
+    notices,
+    fault(path: string, message: string) {
+      faults.push({ path, message });
+    },
+    take<T>(reading: Reading<T>): T {
+      faults.push(...reading.faults);
+      notices.push(...reading.notices);
+      return reading.value;
+    },
+    finish() {
+      if (faults.length > 0) throw new ValidationError(faults);
+    },
+  };
+}
+
+/** An issuer that cannot be asked is told to the admin, and stops nothing: it may only be down for now. */
+async function checkOnSave(deps: ConnectorDeps, connector: Connector): Promise<Notice[]> {
+  try {
+    await deps.resolveServer(connector);
+    return [];
+  } catch (error) {
+    if (!(error instanceof OAuthError)) throw error;
+    return [{ path: 'input.custom.discovery.issuer', message: `The issuer could not be read: ${error.message}` }];
+  }
+}

@@ -1,0 +1,71 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
+import { PrismaPg } from '@prisma/adapter-pg';
+import { PrismaPGlite } from 'pglite-prisma-adapter';
+import type { Secret } from '../lib/secret.ts';
+import { PrismaClient } from './generated/prisma/client.ts';
+import { migratePglite } from './migrate.ts';
+
+export type Db = PrismaClient;
+/** What a transaction's callback gets. */
+export type Tx = Parameters<Parameters<Db['$transaction']>[0]>[0];
+
+export interface Database {
+  db: Db;
+  close: () => Promise<void>;
+}
+
+/** Where the data lives: a PostgreSQL server; or embedded, in a folder or (`dataDir: null`) in memory. `snapshot` starts the latter from a dumped data directory. */
+export type DatabaseLocation =
+  | { databaseUrl: Secret }
+  | { databaseUrl: null; dataDir: string | null; snapshot?: Blob | undefined };
+
+/** Opens the database. The embedded one is migrated first; a PostgreSQL server is migrated by `npm run db:migrate`. */
+export async function openDatabase(location: DatabaseLocation): Promise<Database> {
+  if (location.databaseUrl) {
+    const db = new PrismaClient({ adapter: new PrismaPg({ connectionString: location.databaseUrl.reveal() }) });
+    return { db, close: () => db.$disconnect() };
+  }
+  const { dataDir, snapshot } = location;
+  const unlock = dataDir === null ? () => {} : lock(dataDir);
+  const pglite = await PGlite.create({
+    dataDir: dataDir === null ? 'memory://' : join(dataDir, 'pglite'),
+    ...(snapshot && { loadDataDir: snapshot }),
+  });
+  await migratePglite(pglite);
+  const db = new PrismaClient({ adapter: new PrismaPGlite(pglite) });
+  return {
+    db,
+    async close() {
+      await db.$disconnect();
+      await pglite.close();
+      unlock();
+    },
+  };
+}
+
+/** A data directory belongs to one process: two would corrupt it. */
+function lock(dataDir: string): () => void {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const file = join(dataDir, 'lock');
+  try {
+    writeFileSync(file, String(process.pid), { flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const holder = Number(readFileSync(file, 'utf8'));
+    if (holder !== process.pid && isAlive(holder)) {
+      throw new Error(`DATA_DIR ${dataDir} is in use by process ${holder}; more than one process needs DATABASE_URL.`);
+    }
+    writeFileSync(file, String(process.pid));
+  }
+  return () => rmSync(file, { force: true });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return pid > 0 && process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,94 @@
+import SchemaBuilder from '@pothos/core';
+import DataloaderPlugin from '@pothos/plugin-dataloader';
+import ErrorsPlugin from '@pothos/plugin-errors';
+import PrismaPlugin from '@pothos/plugin-prisma';
+import RelayPlugin from '@pothos/plugin-relay';
+import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
+import { DateTimeResolver, URLResolver } from 'graphql-scalars';
+import { getDatamodel } from '../db/generated/pothos.ts';
+import type PrismaTypes from '../db/generated/pothos.ts';
+import { globalId, parseGlobalId } from '../lib/global-id.ts';
+import { callingApp } from '../workspaces/caller.ts';
+import {
+  ConfirmationRequiredError,
+  ForbiddenError,
+  NotFoundError,
+  PlanRequiredError,
+  RateLimitedError,
+  UnauthenticatedError,
+  ValidationError,
+} from '../workspaces/errors.ts';
+import { ConnectorDisabledError, ConnectorIncompleteError } from '../connectors/errors.ts';
+import type { GraphqlContext } from './context.ts';
+
+/** The errors that every union may hold. */
+const generalErrors = [
+  UnauthenticatedError,
+  ForbiddenError,
+  NotFoundError,
+  ValidationError,
+  PlanRequiredError,
+  ConnectorDisabledError,
+  ConnectorIncompleteError,
+  RateLimitedError,
+];
+
+export const builder = new SchemaBuilder<{
+  Context: GraphqlContext;
+  PrismaTypes: PrismaTypes;
+  DefaultFieldNullability: false;
+  DefaultInputFieldRequiredness: true;
+  Scalars: {
+    DateTime: { Input: Date; Output: Date };
+    URL: { Input: URL; Output: URL | string };
+    ID: { Input: string; Output: string };
+  };
+  AuthScopes: { signedIn: boolean; app: boolean; member: boolean };
+}>({
+  // scope-auth first: what it refuses, the plugins behind it never see
+  plugins: [ScopeAuthPlugin, RelayPlugin, ErrorsPlugin, PrismaPlugin, DataloaderPlugin],
+  defaultFieldNullability: false,
+  defaultInputFieldRequiredness: true,
+  scopeAuth: {
+    authorizeOnSubscribe: true,
+    treatErrorsAsUnauthorized: true,
+    authScopes: ({ caller }) => ({
+      signedIn: caller.kind !== 'anonymous',
+      app: callingApp(caller) !== null,
+      member: caller.kind === 'member' || caller.kind === 'operator',
+    }),
+    unauthorizedError: (_parent, { caller }) =>
+      caller.kind === 'anonymous' ? caller.error : new ForbiddenError('This is not for this kind of caller.'),
+  },
+  relay: {
+    clientMutationId: 'omit',
+    cursorType: 'String',
+    encodeGlobalID: (typename, id) => globalId(typename, String(id)),
+    // what is no id of ours is looked up, and not found, like one
+    decodeGlobalID: (text) => parseGlobalId(text) ?? { typename: 'Workspace', id: '' },
+    nodeQueryOptions: { description: 'Anything with an id that the caller may see; null for everything else.' },
+    nodesQueryOptions: false,
+    nodeTypeOptions: { description: 'Anything with an id that is unique over all types.' },
+    pageInfoTypeOptions: { description: 'Where a page lies in its list.' },
+  },
+  errors: {
+    directResult: true,
+    defaultTypes: generalErrors,
+    defaultUnionOptions: { name: ({ fieldName }) => `${fieldName[0]?.toUpperCase()}${fieldName.slice(1)}Result` },
+  },
+  prisma: {
+    client: ({ features }) => features.db,
+    dmmf: getDatamodel(),
+    exposeDescriptions: { models: true, fields: true },
+    filterConnectionTotalCount: true,
+    onUnusedQuery: 'error',
+    maxConnectionSize: 100,
+    defaultConnectionSize: 20,
+  },
+});
+
+builder.addScalarType('DateTime', DateTimeResolver);
+builder.addScalarType('URL', URLResolver);
+
+/** For fields whose acts must be confirmed. */
+export const confirmable = { types: [ConfirmationRequiredError] };

@@ -1,0 +1,17 @@
+import { builder } from './builder.ts';
+import './errors.ts';
+import './types/viewer.ts';
+import './types/workspace.ts';
+import './types/app.ts';
+import './types/provider.ts';
+import './types/connector.ts';
+import './types/connection.ts';
+
+builder.queryType({ description: 'What can be read.' });
+builder.mutationType({
+  description: 'What can be done. Each answers a union of its payload and the errors to expect.',
+});
+builder.subscriptionType({ description: 'What can be watched, over WebSocket (graphql-transport-ws) or SSE.' });
+
+/** The whole API. Printed to schema.graphql. */
+export const schema = builder.toSchema();

@@ -1,0 +1,307 @@
+import {
+  type CustomProvider,
+  type NamedValue,
+  type Notice as ConnectorNotice,
+  redirectUrisOf,
+} from '../../connectors/connector.ts';
+import { addConnector, deleteConnector, editConnector } from '../../connectors/manage.ts';
+import { connectionId } from '../../connections/connection.ts';
+import { globalId, idOf } from '../../lib/global-id.ts';
+import { callingApp, callingUser } from '../../workspaces/caller.ts';
+import { builder, confirmable } from '../builder.ts';
+import { appsVisibleTo, connectorsUsableBy, connectorsVisibleTo } from '../visibility.ts';
+import { AppUserConnection } from './connection.ts';
+import { ClientAuthentication, ConnectorKind } from './enums.ts';
+import { ConnectionConfigEntry, ConnectionConfigEntryInput } from './named-value.ts';
+import { Provider, providerOf } from './provider.ts';
+import { RedirectUri } from './redirect-uri.ts';
+
+export const Connector = builder.prismaNode('Connector', {
+  id: { field: 'id' },
+  findUnique: (id, { caller }) => ({ id, AND: connectorsVisibleTo(caller) }),
+  fields: (t) => ({
+    name: t.exposeString('name', {}),
+    provider: t.field({
+      type: Provider,
+      description: 'The provider that accounts are connected at.',
+      select: { providerKey: true },
+      resolve: ({ providerKey }) => providerOf(providerKey),
+    }),
+    kind: t.expose('kind', { type: ConnectorKind }),
+    clientId: t.exposeString('clientId', { nullable: true }),
+    hasClientSecret: t.boolean({
+      description: 'Whether a client secret is stored. It is never shown.',
+      select: { clientSecretSealed: true },
+      resolve: ({ clientSecretSealed }) => clientSecretSealed !== null,
+    }),
+    scopes: t.exposeStringList('scopes', {}),
+    connectionConfig: t.field({
+      type: [ConnectionConfigEntry],
+      description: 'Further settings that the provider needs.',
+      select: { connectionConfig: true },
+      resolve: ({ connectionConfig }) => connectionConfig as unknown as NamedValue[],
+    }),
+    redirectUris: t.field({
+      type: [RedirectUri],
+      description:
+        "The redirect URIs to register at the provider: those of the calling app or, for members, of all the workspace's apps; the service's own last.",
+      select: { id: true, providerKey: true, workspaceId: true },
+      resolve: async (connector, _args, { caller, features }) => {
+        const own = callingApp(caller);
+        const apps = own
+          ? [own]
+          : await features.db.app.findMany({
+              where: { workspaceId: connector.workspaceId, AND: appsVisibleTo(caller) },
+              select: { origins: { orderBy: { position: 'asc' } } },
+              orderBy: { createdAt: 'asc' },
+            });
+        return redirectUrisOf(apps, features.publicUrl, connector);
+      },
+    }),
+    currentUserConnection: t.field({
+      type: AppUserConnection,
+      nullable: true,
+      description:
+        "The calling user's connection, connected or not; null where no app user calls, or the connector is shared.",
+      select: { id: true, kind: true },
+      resolve: ({ id, kind }, _args, { caller }) => {
+        const user = callingUser(caller);
+        return user && kind === 'APP_USER' ? connectionId(id, user.app.id, user.userId) : null;
+      },
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime' }),
+  }),
+});
+
+builder.queryFields((t) => ({
+  connector: t.prismaField({
+    type: Connector,
+    nullable: true,
+    description: 'A connector by id; null for one that the caller may not know of.',
+    args: { id: t.arg.id({ description: "The connector's id." }) },
+    resolve: (query, _root, { id }, { caller, features }) =>
+      features.db.connector.findFirst({
+        ...query,
+        where: { id: idOf('Connector', id) ?? '', AND: connectorsVisibleTo(caller) },
+      }),
+  }),
+  availableConnectors: t.prismaField({
+    type: [Connector],
+    authScopes: { app: true },
+    description:
+      'The connectors that the calling app may use for its users, oldest first. For app users and backend functions.',
+    resolve: (query, _root, _args, { caller, features }) =>
+      features.db.connector.findMany({
+        ...query,
+        where: connectorsUsableBy(caller),
+        orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
+      }),
+  }),
+}));
+
+const Notice = builder.objectRef<ConnectorNotice>('Notice').implement({
+  description: 'Something to know although the call succeeded.',
+  fields: (t) => ({
+    path: t.exposeString('path', { description: 'The input it is about.' }),
+    message: t.exposeString('message', { description: 'What there is to know, in a sentence for people.' }),
+  }),
+});
+
+const clientAuthentication = {
+  type: ClientAuthentication,
+  defaultValue: 'CLIENT_SECRET_POST' as const,
+  description: 'How the client proves itself at the token endpoint.',
+};
+
+const DiscoveryProviderInput = builder.inputType('DiscoveryProviderInput', {
+  description: 'A provider found by its issuer (OIDC Discovery, RFC 8414).',
+  fields: (t) => ({
+    issuer: t.field({ type: 'URL', description: 'The issuer identifier.' }),
+    clientAuthentication: t.field(clientAuthentication),
+    extraAuthorizationParams: t.field({
+      type: [ConnectionConfigEntryInput],
+      required: false,
+      description: 'Further parameters of the authorization request. Those of the protocol are refused.',
+    }),
+  }),
+});
+
+const EndpointsProviderInput = builder.inputType('EndpointsProviderInput', {
+  description: 'A provider given by its endpoints.',
+  fields: (t) => ({
+    authorizationUrl: t.field({ type: 'URL', description: 'Where users are sent to consent.' }),
+    tokenUrl: t.field({ type: 'URL', description: 'Where codes and refresh tokens are exchanged.' }),
+    revocationUrl: t.field({ type: 'URL', required: false, description: 'Where tokens are revoked (RFC 7009).' }),
+    userinfoUrl: t.field({ type: 'URL', required: false, description: 'Where the account behind a token is told.' }),
+    scopeSeparator: t.string({ defaultValue: ' ', description: 'What stands between scopes: a space, mostly.' }),
+    clientAuthentication: t.field(clientAuthentication),
+    extraAuthorizationParams: t.field({
+      type: [ConnectionConfigEntryInput],
+      required: false,
+      description: 'Further parameters of the authorization request. Those of the protocol are refused.',
+    }),
+  }),
+});
+
+const CustomProviderInput = builder.inputType('CustomProviderInput', {
+  description: 'A provider that is not in the catalogue: one of the two.',
+  isOneOf: true,
+  fields: (t) => ({
+    discovery: t.field({ type: DiscoveryProviderInput, required: false, description: 'By its issuer.' }),
+    endpoints: t.field({ type: EndpointsProviderInput, required: false, description: 'By its endpoints.' }),
+  }),
+});
+
+function customOf(input: typeof CustomProviderInput.$inferInput | null | undefined): CustomProvider | null {
+  if (input?.discovery) {
+    const { issuer, clientAuthentication, extraAuthorizationParams } = input.discovery;
+    return {
+      type: 'discovery',
+      issuer: issuer.pathname === '/' && !issuer.search ? issuer.origin : issuer.href,
+      clientAuthentication,
+      extraAuthorizationParams: extraAuthorizationParams ?? [],
+    };
+  }
+  if (input?.endpoints) {
+    const { authorizationUrl, tokenUrl, revocationUrl, userinfoUrl, extraAuthorizationParams, ...rest } =
+      input.endpoints;
+    return {
+      type: 'endpoints',
+      authorizationUrl: authorizationUrl.href,
+      tokenUrl: tokenUrl.href,
+      revocationUrl: revocationUrl?.href ?? null,
+      userinfoUrl: userinfoUrl?.href ?? null,
+      extraAuthorizationParams: extraAuthorizationParams ?? [],
+      ...rest,
+    };
+  }
+  return null;
+}
+
+const AddConnectorInput = builder.inputType('AddConnectorInput', {
+  description: 'A new connector. Without client id and secret it is a draft, whose redirect URIs can be read.',
+  fields: (t) => ({
+    workspaceId: t.id({ description: 'The workspace that owns it.' }),
+    providerKey: t.string({ description: 'A key from `providers`, or "custom".' }),
+    kind: t.field({ type: ConnectorKind, defaultValue: 'APP_USER', description: 'Whose account it connects.' }),
+    name: t.string({ description: 'Tells this connector from others; at most 100 characters.' }),
+    clientId: t.string({ required: false, description: 'The OAuth client id at the provider.' }),
+    clientSecret: t.string({ required: false, description: 'The OAuth client secret. It is never shown again.' }),
+    scopes: t.stringList({
+      description: 'What to ask for, one scope a line. Order is kept; blanks and duplicates are dropped.',
+    }),
+    connectionConfig: t.field({
+      type: [ConnectionConfigEntryInput],
+      required: false,
+      description: "Further settings that the provider needs: see the provider's `configFields`.",
+    }),
+    custom: t.field({ type: CustomProviderInput, required: false, description: 'For the provider "custom" only.' }),
+  }),
+});
+
+const connectorPayload = (name: string, description: string) =>
+  builder.objectRef<{ connector: typeof Connector.$inferType; notices: ConnectorNotice[] }>(name).implement({
+    description,
+    fields: (t) => ({
+      connector: t.expose('connector', { type: Connector, description: 'The connector as it is now.' }),
+      notices: t.expose('notices', {
+        type: [Notice],
+        description: 'What was changed on the way, or could not be checked.',
+      }),
+    }),
+  });
+
+const AddConnectorPayload = connectorPayload('AddConnectorPayload', 'The connector was added.');
+const EditConnectorPayload = connectorPayload('EditConnectorPayload', 'The connector was changed.');
+
+builder.mutationField('addConnector', (t) =>
+  t.field({
+    type: AddConnectorPayload,
+    errors: {},
+    description: 'Registers a connector, for all apps of the workspace. OWNER and ADMIN.',
+    args: { input: t.arg({ type: AddConnectorInput, description: 'The new connector.' }) },
+    resolve: (_root, { input }, { caller, features }) =>
+      addConnector(features, caller, {
+        ...input,
+        workspaceId: idOf('Workspace', input.workspaceId) ?? '',
+        clientId: input.clientId ?? null,
+        clientSecret: input.clientSecret ?? null,
+        connectionConfig: input.connectionConfig ?? [],
+        custom: customOf(input.custom),
+      }),
+  }),
+);
+
+const EditConnectorInput = builder.inputType('EditConnectorInput', {
+  description:
+    'What to change of a connector; what is left out stays. Changed scopes ask every user to reconnect until they are put back; a rotated secret disturbs nobody.',
+  fields: (t) => ({
+    connectorId: t.id({ description: 'The connector.' }),
+    name: t.string({ required: false, description: 'At most 100 characters.' }),
+    clientId: t.string({ required: false, description: 'Another client: its users must reconnect.' }),
+    clientSecret: t.string({ required: false, description: 'It is never shown again.' }),
+    scopes: t.stringList({ required: false, description: 'All scopes from now on, one a line.' }),
+    connectionConfig: t.field({
+      type: [ConnectionConfigEntryInput],
+      required: false,
+      description: 'All further settings from now on. Asks for the client secret again.',
+    }),
+    custom: t.field({
+      type: CustomProviderInput,
+      required: false,
+      description: 'For the provider "custom" only. New addresses ask for the client secret again.',
+    }),
+  }),
+});
+
+builder.mutationField('editConnector', (t) =>
+  t.field({
+    type: EditConnectorPayload,
+    errors: {},
+    description: 'Changes a connector in place; its apps see it at once. OWNER and ADMIN.',
+    args: { input: t.arg({ type: EditConnectorInput, description: 'What to change.' }) },
+    resolve: (_root, { input }, { caller, features }) =>
+      editConnector(features, caller, {
+        connectorId: idOf('Connector', input.connectorId) ?? '',
+        name: input.name ?? null,
+        clientId: input.clientId ?? null,
+        clientSecret: input.clientSecret ?? null,
+        scopes: input.scopes ?? null,
+        connectionConfig: input.connectionConfig ?? null,
+        custom: customOf(input.custom),
+      }),
+  }),
+);
+
+const DeleteConnectorInput = builder.inputType('DeleteConnectorInput', {
+  description: 'The connector to delete.',
+  fields: (t) => ({
+    connectorId: t.id({ description: 'The connector.' }),
+    confirm: t.boolean({ defaultValue: false, description: 'Without it, the answer says who would be disconnected.' }),
+  }),
+});
+
+const DeleteConnectorPayload = builder.objectRef<{ id: string }>('DeleteConnectorPayload').implement({
+  description: 'The connector is gone, in every app; the grants of its users are being revoked.',
+  fields: (t) => ({
+    deletedConnectorId: t.id({
+      description: 'The connector that is gone.',
+      resolve: ({ id }) => globalId('Connector', id),
+    }),
+  }),
+});
+
+builder.mutationField('deleteConnector', (t) =>
+  t.field({
+    type: DeleteConnectorPayload,
+    errors: confirmable,
+    description: 'Deletes a connector, once confirmed, and revokes what users granted through it. OWNER and ADMIN.',
+    args: { input: t.arg({ type: DeleteConnectorInput, description: 'The connector to delete.' }) },
+    resolve: async (_root, { input }, { caller, features }) => {
+      const id = idOf('Connector', input.connectorId) ?? '';
+      await deleteConnector(features, caller, { connectorId: id, confirm: input.confirm });
+      return { id };
+    },
+  }),
+);

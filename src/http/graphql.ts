@@ -1,0 +1,119 @@
+import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
+import { GraphQLError } from 'graphql';
+import { createYoga, type YogaServerInstance } from 'graphql-yoga';
+import type { FlowCookie } from '../connections/connect.ts';
+import type { Features, GraphqlContext } from '../graphql/context.ts';
+import { toGraphqlError } from '../graphql/errors.ts';
+import { schema } from '../graphql/schema.ts';
+import type { Credentials } from '../identity/caller.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Caller } from '../workspaces/caller.ts';
+import { setCookieHeader } from './cookies.ts';
+
+/** A tab that GraphiQL opens with. `variables` and `headers` are JSON texts. */
+export interface GraphiqlTab {
+  title: string;
+  query: string;
+  variables?: string;
+  headers?: string;
+}
+
+export interface GraphqlRouteDeps {
+  features: Features;
+  identify: (credentials: Credentials) => Promise<Caller>;
+  log: Logger;
+  graphiql: boolean;
+  /** Asked at every load of the page. */
+  graphiqlTabs: () => GraphiqlTab[];
+}
+
+/** What a WebSocket operation brings along, since it has no request of its own. */
+export interface SocketContext {
+  socket: { caller: () => Promise<Caller>; origin: string | null };
+}
+
+export type Yoga = YogaServerInstance<Partial<SocketContext>, GraphqlContext>;
+
+/** Yoga with this schema: POST application/json, SSE, and GraphiQL for a browser. */
+export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
+  const cookies = new WeakMap<Request, FlowCookie[]>();
+  return createYoga<Partial<SocketContext>, GraphqlContext>({
+    schema,
+    graphqlEndpoint: '/graphql',
+    landingPage: false,
+    logging: false,
+    cors: {
+      origin: '*',
+      credentials: false,
+      methods: ['POST', 'OPTIONS'],
+      allowedHeaders: ['Content-Type', 'Authorization', 'X-App-Id', 'On-Behalf-Of'],
+      maxAge: 7200,
+    },
+    graphiql: deps.graphiql && (() => ({ title: 'App User Connectors', defaultTabs: deps.graphiqlTabs() })),
+    renderGraphiQL,
+    maskedErrors: {
+      maskError(error, message) {
+        const located = error instanceof GraphQLError ? error : null;
+        const original = located?.originalError ?? error;
+        if (original instanceof GraphQLError) return located ?? original; // the caller's own mistake: syntax, a wrong type
+        const known = toGraphqlError(original);
+        if (!known) deps.log.error({ err: original }, 'an operation failed');
+        return new GraphQLError(known?.message ?? message, {
+          nodes: located?.nodes ?? null,
+          path: located?.path ?? null,
+          extensions: known?.extensions ?? { code: 'INTERNAL_SERVER_ERROR' },
+        });
+      },
+    },
+    async context({ request, socket }): Promise<GraphqlContext> {
+      if (socket) {
+        const caller = await socket.caller();
+        const started = { origin: socket.origin, secFetchSite: null };
+        return { caller, features: deps.features, request: started, setCookie: () => {} };
+      }
+      const header = (name: string) => request.headers.get(name);
+      const caller = await deps.identify({
+        authorization: header('authorization'),
+        appId: header('x-app-id'),
+        onBehalfOf: header('on-behalf-of'),
+        origin: header('origin'),
+      });
+      return {
+        caller,
+        features: deps.features,
+        request: { origin: header('origin'), secFetchSite: header('sec-fetch-site') },
+        setCookie: (cookie) => cookies.set(request, [...(cookies.get(request) ?? []), cookie]),
+      };
+    },
+    plugins: [
+      {
+        onResponse({ request, response }) {
+          response.headers.set('Cache-Control', 'no-store');
+          for (const cookie of cookies.get(request) ?? [])
+            response.headers.append('Set-Cookie', setCookieHeader(cookie));
+        },
+      },
+    ],
+  });
+}
+
+/**
+ * What of a request to /graphql may reach yoga: an allow-list, since a deny-list of the content types that a foreign page can
+ * send without a preflight has been bypassed before (THREATS T14). Null where it may pass.
+ */
+export function refuseGraphqlRequest(request: Request, graphiql: boolean): Response | null {
+  if (request.method === 'OPTIONS') return null;
+  if (request.method === 'GET') {
+    if (graphiql && request.headers.get('accept')?.includes('text/html')) return null;
+    return refusal(405, 'Send GraphQL as POST with Content-Type: application/json.', { Allow: 'POST, OPTIONS' });
+  }
+  if (request.method !== 'POST') return refusal(405, 'Send GraphQL as POST.', { Allow: 'POST, OPTIONS' });
+  const mediaType = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase();
+  return mediaType === 'application/json'
+    ? null
+    : refusal(415, 'Send GraphQL with Content-Type: application/json.', {});
+}
+
+function refusal(status: number, message: string, headers: Record<string, string>): Response {
+  return Response.json({ errors: [{ message }] }, { status, headers });
+}

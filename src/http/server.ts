@@ -1,0 +1,52 @@
+import { createServer, type Server } from 'node:http';
+import { createServerAdapter } from '@whatwg-node/server';
+import type { ConnectDeps } from '../connections/connect.ts';
+import type { Logger } from '../lib/logger.ts';
+import { type Yoga, refuseGraphqlRequest } from './graphql.ts';
+import { healthz, readyz } from './health.ts';
+import { oauthCallback } from './oauth-callback.ts';
+import type { Websocket } from './websocket.ts';
+
+export interface RouterDeps {
+  yoga: Yoga;
+  graphiql: boolean;
+  connect: ConnectDeps;
+  ping: () => Promise<unknown>;
+  log: Logger;
+}
+
+const callback = /^\/api\/external-auth\/callback(\/[A-Za-z0-9_.-]{1,200})?$/;
+
+/** Every route, as one function of a request. A bug is logged here, once, and answered with 500. */
+export function createRouter(deps: RouterDeps): (request: Request) => Promise<Response> {
+  async function route(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    if (pathname === '/graphql') return refuseGraphqlRequest(request, deps.graphiql) ?? deps.yoga.fetch(request);
+    if (callback.test(pathname)) return oauthCallback(deps.connect, request);
+    if (pathname === '/healthz') return healthz();
+    if (pathname === '/readyz') return readyz(deps);
+    if (pathname === '/' && deps.graphiql)
+      return new Response(null, { status: 302, headers: { Location: '/graphql' } });
+    return new Response('Not Found', { status: 404 });
+  }
+  return async (request) => {
+    try {
+      return await route(request);
+    } catch (error) {
+      deps.log.error({ err: error }, 'a request failed');
+      return new Response('Internal Server Error', { status: 500 });
+    }
+  };
+}
+
+/** Serves the routes and the WebSocket over node:http. */
+export function createHttpServer(router: (request: Request) => Promise<Response>, websocket: Websocket): Server {
+  const adapter = createServerAdapter(router);
+  const server = createServer((request, response) => void adapter.handle(request, response));
+  server.on('upgrade', (request, socket, head) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://service');
+    if (pathname === '/graphql') websocket.upgrade(request, socket, head);
+    else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  });
+  return server;
+}

@@ -1,0 +1,167 @@
+import { timingSafeEqual } from 'node:crypto';
+import { createRemoteJWKSet, customFetch, decodeJwt, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import type { Keyring } from '../crypto/keyring.ts';
+import { open } from '../crypto/seal.ts';
+import type { Db } from '../db/client.ts';
+import type { Clock } from '../lib/clock.ts';
+import { idOf } from '../lib/global-id.ts';
+import { type Secret, sha256Hex } from '../lib/secret.ts';
+import type { ProviderFetch } from '../oauth/fetch.ts';
+import { identitySecretOwner } from '../workspaces/apps.ts';
+import type { Caller, CallerApp } from '../workspaces/caller.ts';
+import { ForbiddenError, UnauthenticatedError, unregisteredOrigin } from '../workspaces/errors.ts';
+import { mayCallFrom } from '../workspaces/origin.ts';
+import * as store from '../workspaces/store.ts';
+
+export interface IdentityDeps {
+  db: Db;
+  clock: Clock;
+  keyring: Keyring;
+  fetch: ProviderFetch;
+  operatorKey: Secret;
+  admin: { issuer: string; audience: string; jwksUrl: string } | null;
+  publicUrl: string;
+}
+
+/** What a caller shows, as HTTP headers or as the payload of `connection_init`. */
+export interface Credentials {
+  authorization: string | null;
+  appId: string | null;
+  onBehalfOf: string | null;
+  /** The page's origin, as the browser (never the payload) tells it. */
+  origin: string | null;
+}
+
+type AppRow = NonNullable<Awaited<ReturnType<typeof store.findApp>>>;
+
+const asymmetric = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+
+/** Makes the function that tells who is calling. It never throws for what a caller sends: that is an anonymous caller, with the reason. */
+export function createIdentify(deps: IdentityDeps): (credentials: Credentials) => Promise<Caller> {
+  const keySets = new Map<string, JWTVerifyGetKey>();
+  const operatorHash = Buffer.from(sha256Hex(deps.operatorKey.reveal()));
+
+  function keySet(jwksUrl: string): JWTVerifyGetKey {
+    let found = keySets.get(jwksUrl);
+    if (!found) {
+      found = createRemoteJWKSet(new URL(jwksUrl), {
+        [customFetch]: async (url, options) => {
+          const { status, headers, body } = await deps.fetch(url, { method: options.method });
+          return new Response(body, { status, headers: [...headers] });
+        },
+      });
+      keySets.set(jwksUrl, found);
+    }
+    return found;
+  }
+
+  async function verify(
+    token: string,
+    expected: { issuer: string; audience: string },
+    key: Uint8Array | JWTVerifyGetKey,
+  ) {
+    const options = {
+      issuer: expected.issuer,
+      audience: expected.audience,
+      requiredClaims: ['sub', 'exp'],
+      currentDate: deps.clock.now(),
+    };
+    try {
+      const { payload } =
+        typeof key === 'function'
+          ? await jwtVerify(token, key, { ...options, algorithms: asymmetric })
+          : await jwtVerify(token, key, { ...options, algorithms: ['HS256'] });
+      const { sub, exp } = payload;
+      if (!sub || sub.length > 255 || exp === undefined)
+        throw new UnauthenticatedError('The identity token names nobody.');
+      return { userId: sub, expiresAt: new Date(exp * 1000) };
+    } catch (error) {
+      if (error instanceof UnauthenticatedError) throw error;
+      throw new UnauthenticatedError(
+        error instanceof errors.JWTExpired
+          ? 'The identity token has expired.'
+          : 'The identity token is not valid for this app: check its issuer, audience and signature.',
+      );
+    }
+  }
+
+  function verifyUser(app: AppRow, token: string) {
+    const expected = { issuer: app.identityIssuer, audience: app.identityAudience };
+    if (app.identityJwksUrl) return verify(token, expected, keySet(app.identityJwksUrl));
+    const secret = open(deps.keyring, identitySecretOwner(app.id), app.identitySecretSealed ?? '');
+    return verify(token, expected, new TextEncoder().encode(secret.reveal()));
+  }
+
+  function callerApp(app: AppRow, origin: string | null): CallerApp {
+    if (origin !== null && !mayCallFrom(app, deps.publicUrl, origin)) {
+      throw new ForbiddenError(`The app has not registered the origin of this page.`, {
+        remedy: unregisteredOrigin(origin.slice(0, 255)),
+      });
+    }
+    return { id: app.id, workspaceId: app.workspaceId, name: app.name, origins: app.origins };
+  }
+
+  async function appUser(appId: string, token: string, origin: string | null): Promise<Caller> {
+    const id = idOf('App', appId);
+    const app = id && (await store.findApp(deps.db, id));
+    // the same answer for an app that is not there and for a token that is not its own
+    if (!app)
+      throw new UnauthenticatedError(
+        'The identity token is not valid for this app: check its issuer, audience and signature.',
+      );
+    const user = await verifyUser(app, token);
+    return { kind: 'app-user', app: callerApp(app, origin), ...user };
+  }
+
+  async function backendFunction(key: string, onBehalfOf: string | null, origin: string | null): Promise<Caller> {
+    const found = await store.findLiveAppKey(deps.db, sha256Hex(key));
+    if (!found) throw new UnauthenticatedError('The app key is not known or was revoked.');
+    const token = onBehalfOf === null ? null : bearer(onBehalfOf);
+    if (onBehalfOf !== null && token === null) {
+      throw new UnauthenticatedError('On-Behalf-Of must be `Bearer <identity token>`.');
+    }
+    const user = token === null ? null : await verifyUser(found.app, token);
+    return { kind: 'backend-function', app: callerApp(found.app, origin), user };
+  }
+
+  async function member(token: string): Promise<Caller> {
+    if (token.startsWith('wsk_')) {
+      const key = await store.findLiveWorkspaceKey(deps.db, sha256Hex(token));
+      if (!key) throw new UnauthenticatedError('The workspace key is not known or was revoked.');
+      const { workspaceId, role } = key;
+      return { kind: 'member', subject: `key:${key.id}`, memberships: [{ workspaceId, role }] };
+    }
+    if (!deps.admin || !isJwt(token)) {
+      throw new UnauthenticatedError('The bearer token is not known. An app user also sends X-App-Id.');
+    }
+    const { userId } = await verify(token, deps.admin, keySet(deps.admin.jwksUrl));
+    return { kind: 'member', subject: userId, memberships: await store.findMemberships(deps.db, userId) };
+  }
+
+  return async ({ authorization, appId, onBehalfOf, origin }) => {
+    try {
+      if (authorization === null) throw new UnauthenticatedError('Sign in: there is no Authorization.');
+      const token = bearer(authorization);
+      if (token === null) throw new UnauthenticatedError('Authorization must be `Bearer <token>`.');
+      if (timingSafeEqual(Buffer.from(sha256Hex(token)), operatorHash)) return { kind: 'operator' };
+      if (token.startsWith('apk_')) return await backendFunction(token, onBehalfOf, origin);
+      if (appId !== null && !token.startsWith('wsk_')) return await appUser(appId, token, origin);
+      return await member(token);
+    } catch (error) {
+      if (error instanceof UnauthenticatedError || error instanceof ForbiddenError) return { kind: 'anonymous', error };
+      throw error;
+    }
+  };
+}
+
+function bearer(header: string): string | null {
+  return /^Bearer +([\x21-\x7e]{1,8192})$/i.exec(header)?.[1] ?? null;
+}
+
+function isJwt(token: string): boolean {
+  try {
+    return decodeJwt(token).iss !== undefined;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,34 @@
+import { randomBytes } from 'node:crypto';
+import { createApp } from './app.ts';
+import { ConfigError, parseConfig } from './config.ts';
+import { Secret } from './lib/secret.ts';
+
+try {
+  const config = parseConfig(process.env);
+  const generated = config.operatorKey ? null : randomBytes(24).toString('base64url');
+  const app = await createApp(generated ? { ...config, operatorKey: new Secret(generated) } : config);
+  const { url } = await app.listen();
+  if (generated) process.stdout.write(`OPERATOR_KEY of this run: ${generated}\n`);
+  process.stdout.write(`Listening on ${url}\n`);
+  let stopping = false;
+  const stop = () => {
+    if (stopping) return;
+    stopping = true;
+    app.stop().then(
+      () => process.exit(0),
+      () => process.exit(1),
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+} catch (error) {
+  // a sentence for the operator; everything else is a bug, and shows where it is
+  const text =
+    error instanceof ConfigError
+      ? error.message
+      : error instanceof Error
+        ? (error.stack ?? error.message)
+        : String(error);
+  process.stderr.write(`${text}\n`);
+  process.exitCode = 1;
+}

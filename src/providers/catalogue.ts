@@ -1,0 +1,109 @@
+import type { AuthorizationServer, ClientAuthentication } from '../oauth/authorization-server.ts';
+import { OAuthError } from '../oauth/failure.ts';
+import { github } from './github.ts';
+import { gmail, googleCalendar } from './google.ts';
+import { hubspot } from './hubspot.ts';
+import { linkedin } from './linkedin.ts';
+import { notion } from './notion.ts';
+import type { Provider } from './provider.ts';
+import { slack, slackBot } from './slack.ts';
+
+/** The provider key of a connector whose endpoints its admin gives. It is no entry of the catalogue. */
+export const CUSTOM_PROVIDER_KEY = 'custom';
+
+const providers = [googleCalendar, gmail, slack, slackBot, notion, github, hubspot, linkedin].sort((a, b) =>
+  a.name.localeCompare(b.name, 'en'),
+);
+
+/** The entry with this very key; null where there is none. */
+export function findProvider(key: string): Provider | null {
+  return providers.find((provider) => provider.key === key) ?? null;
+}
+
+/** The entries whose key, name, description or scopes hold the term, in any case; all without one. By name. */
+export function searchProviders(term: string | null): Provider[] {
+  const wanted = term?.trim().toLowerCase() ?? '';
+  return providers.filter(({ key, name, description, scopes }) =>
+    [key, name, description, ...scopes.flatMap((entry) => [entry.scope, entry.description])].some((text) =>
+      text.toLowerCase().includes(wanted),
+    ),
+  );
+}
+
+/**
+ * How to speak to a provider of the catalogue for a connector: each `{name}` of its settings in the endpoints is replaced
+ * by the connector's value. A value becomes part of a host name, so besides the entry's own pattern only what can stand
+ * between two dots is taken.
+ * @throws OAuthError `misconfigured` UNSUPPORTED where a setting that an endpoint needs is missing or malformed.
+ */
+export function serverOf(provider: Provider, config: Readonly<Record<string, string>>): AuthorizationServer {
+  const fill = (template: string): string =>
+    provider.configFields.reduce((url, { name, pattern }) => {
+      if (!url.includes(`{${name}}`)) return url;
+      const value = config[name];
+      if (value === undefined || !/^[a-z0-9-]{1,63}$/i.test(value) || !new RegExp(pattern).test(value)) {
+        throw new OAuthError(
+          { kind: 'misconfigured', code: 'UNSUPPORTED' },
+          `The setting ${name} is missing or malformed.`,
+        );
+      }
+      return url.replaceAll(`{${name}}`, value);
+    }, template);
+  const { server } = provider;
+  return {
+    ...server,
+    issuer: server.issuer && fill(server.issuer),
+    authorizationUrl: fill(server.authorizationUrl),
+    tokenUrl: fill(server.tokenUrl),
+    jwksUrl: server.jwksUrl && fill(server.jwksUrl),
+    revocation: server.revocation && { ...server.revocation, url: fill(server.revocation.url) },
+    identity: server.identity && { ...server.identity, url: fill(server.identity.url) },
+  };
+}
+
+/** How to speak to a provider that an admin describes: plain OAuth 2, and where nothing is known the safe choice. */
+export function customServer(custom: {
+  authorizationUrl: string;
+  tokenUrl: string;
+  revocationUrl: string | null;
+  userinfoUrl: string | null;
+  issuer: string | null;
+  jwksUrl: string | null;
+  issParameterSupported: boolean;
+  pkce: boolean;
+  scopeSeparator: string;
+  clientAuthentication: ClientAuthentication;
+  authorizationParams: Readonly<Record<string, string>>;
+}): AuthorizationServer {
+  const { revocationUrl, userinfoUrl } = custom;
+  return {
+    issuer: custom.issuer,
+    authorizationUrl: custom.authorizationUrl,
+    tokenUrl: custom.tokenUrl,
+    jwksUrl: custom.jwksUrl,
+    issParameterSupported: custom.issParameterSupported,
+    revocation: revocationUrl === null ? null : { url: revocationUrl, style: 'rfc7009', token: 'refresh' },
+    identity:
+      userinfoUrl === null
+        ? null
+        : {
+            url: userinfoUrl,
+            method: 'GET',
+            idPaths: ['sub', 'id', 'user_id'],
+            emailPaths: ['email'],
+            namePaths: ['name', 'login', 'username', 'preferred_username'],
+          },
+    clientAuthentication: custom.clientAuthentication,
+    bodyFormat: 'form',
+    scopeSeparator: custom.scopeSeparator,
+    scopeParameter: 'scope',
+    pkce: custom.pkce,
+    authorizationParams: custom.authorizationParams,
+    refreshes: true,
+    tokenPath: null,
+    deadGrantErrors: [],
+    accountPaths: null,
+    keepFromToken: [],
+    revocationReach: 'account',
+  };
+}

@@ -1,0 +1,29 @@
+import type { AuthorizationServer } from '../oauth/authorization-server.ts';
+
+/** A setting beyond client id, secret and scopes that the provider needs, such as a subdomain. Its `{name}` in the URLs is replaced by the value. */
+export interface ProviderConfigField {
+  name: string;
+  description: string;
+  required: boolean;
+  /** An anchored regular expression that the value must match. */
+  pattern: string;
+  /** What to tell whoever enters something else. */
+  errorText: string;
+}
+
+/** One entry of the catalogue: what a provider is for, how to register with it, and how it speaks OAuth. Data only. */
+export interface Provider {
+  /** Lower case, stable, safe in a URL. */
+  key: string;
+  name: string;
+  description: string;
+  scopes: readonly { scope: string; description: string }[];
+  exampleUses: readonly string[];
+  /** What an admin does at the provider to get a client id and secret, one act a step. */
+  setupSteps: readonly string[];
+  docsUrl: string;
+  configFields: readonly ProviderConfigField[];
+  server: AuthorizationServer;
+  /** Where the facts come from, and which of them are uncertain. */
+  sources: readonly string[];
+}

@@ -1,0 +1,60 @@
+import type { WorkspaceRole } from '../db/generated/prisma/enums.ts';
+import type { DomainError } from '../lib/domain-error.ts';
+import { ForbiddenError, UnauthenticatedError } from './errors.ts';
+
+/** The app that a caller speaks for. */
+export interface CallerApp {
+  id: string;
+  workspaceId: string;
+  name: string;
+  origins: { kind: 'LIVE' | 'CUSTOM' | 'PREVIEW' | 'SERVICE'; origin: string }[];
+}
+
+/** Who is calling. Made by identity/, the same for HTTP and WebSocket. */
+export type Caller =
+  | { kind: 'anonymous'; error: DomainError }
+  | { kind: 'operator' }
+  | { kind: 'member'; subject: string; memberships: { workspaceId: string; role: WorkspaceRole }[] }
+  | { kind: 'app-user'; app: CallerApp; userId: string; expiresAt: Date }
+  | { kind: 'backend-function'; app: CallerApp; user: { userId: string; expiresAt: Date } | null };
+
+/** An app user, whether they call themselves or through a backend function. */
+export interface CallingUser {
+  app: CallerApp;
+  userId: string;
+  expiresAt: Date;
+}
+
+/** The app user who calls, or null. */
+export function callingUser(caller: Caller): CallingUser | null {
+  if (caller.kind === 'app-user') return caller;
+  if (caller.kind === 'backend-function' && caller.user) return { app: caller.app, ...caller.user };
+  return null;
+}
+
+/** The app that calls, with or without a user; null for everybody else. */
+export function callingApp(caller: Caller): CallerApp | null {
+  return caller.kind === 'app-user' || caller.kind === 'backend-function' ? caller.app : null;
+}
+
+/** @throws UnauthenticatedError (or why an origin was refused) unless an app user calls. */
+export function requireUser(caller: Caller): CallingUser {
+  const user = callingUser(caller);
+  if (user) return user;
+  if (caller.kind === 'anonymous') throw caller.error;
+  throw caller.kind === 'backend-function'
+    ? new UnauthenticatedError("Send the user's identity token as `On-Behalf-Of: Bearer <identity token>`.")
+    : new UnauthenticatedError(
+        'This is for app users: send their identity token as `Authorization: Bearer <identity token>` with `X-App-Id`.',
+      );
+}
+
+/** @throws ForbiddenError for a user credential alone, UnauthenticatedError for everybody but a backend function with a user. */
+export function requireBackendWithUser(caller: Caller): CallingUser {
+  if (caller.kind === 'app-user') {
+    throw new ForbiddenError(
+      "Tokens go to backend functions only: call with the app's key as `Authorization` and the identity token as `On-Behalf-Of`.",
+    );
+  }
+  return requireUser(caller);
+}

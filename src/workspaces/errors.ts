@@ -1,0 +1,101 @@
+import type { Plan } from '../db/generated/prisma/enums.ts';
+import { DomainError, type Remedy, remedy } from '../lib/domain-error.ts';
+
+/** Nobody we know is calling. */
+export class UnauthenticatedError extends DomainError {
+  readonly code = 'UNAUTHENTICATED';
+
+  constructor(message: string) {
+    super(message, { remedy: remedy('USER', 'Sign in to the app again.', 'Repeat what you did.') });
+  }
+}
+
+/** We know who is calling, and they may not do this. */
+export class ForbiddenError extends DomainError {
+  readonly code = 'FORBIDDEN';
+}
+
+/** There is nothing by that id that the caller may know of. */
+export class NotFoundError extends DomainError {
+  readonly code = 'NOT_FOUND';
+
+  constructor(what: string) {
+    super(`There is no ${what} with this id.`);
+  }
+}
+
+/** A value that cannot be taken, with the path of each field at fault. */
+export class ValidationError extends DomainError {
+  readonly code = 'VALIDATION';
+  readonly fields: { path: string; message: string }[];
+
+  constructor(fields: { path: string; message: string }[]) {
+    super(fields.map((field) => field.message).join(' '));
+    this.fields = fields;
+  }
+}
+
+/** The workspace's plan does not include this. */
+export class PlanRequiredError extends DomainError {
+  readonly code = 'PLAN_REQUIRED';
+  readonly requiredPlan: Plan;
+  readonly currentPlan: Plan;
+
+  constructor(requiredPlan: Plan, currentPlan: Plan) {
+    super(`This needs the plan ${requiredPlan} or higher; the workspace is on ${currentPlan}. Nothing was lost.`, {
+      remedy: remedy(
+        'OPERATOR',
+        `Raise the workspace's plan to ${requiredPlan} or higher.`,
+        'Everything works again at once.',
+      ),
+    });
+    this.requiredPlan = requiredPlan;
+    this.currentPlan = currentPlan;
+  }
+}
+
+/** The caller has asked too often. */
+export class RateLimitedError extends DomainError {
+  readonly code = 'RATE_LIMITED';
+  readonly retryAfterSeconds: number;
+
+  constructor(retryAfterSeconds: number) {
+    super(`Too many requests. Try again in ${retryAfterSeconds} seconds.`);
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/** What an admin does about a page whose origin the app has not registered. */
+export function unregisteredOrigin(origin: string): Remedy {
+  return {
+    actor: 'ADMIN',
+    steps: [
+      'Add the origin below to the app with editApp: PREVIEW for a preview, CUSTOM for a domain of your own.',
+      "Register the app's new redirect URI at the provider.",
+      'Try again from that page.',
+    ],
+    values: [{ label: 'Origin', value: origin }],
+    docsUrl: null,
+  };
+}
+
+/** The act is large: it must be confirmed. Nothing has changed yet. */
+export class ConfirmationRequiredError extends DomainError {
+  readonly code = 'CONFIRMATION_REQUIRED';
+  readonly affectedUsers: number;
+  readonly affectedAppIds: string[];
+
+  constructor(what: string, affectedUsers: number, affectedAppIds: string[]) {
+    const users = `${affectedUsers} ${affectedUsers === 1 ? 'user' : 'users'}`;
+    const apps = `${affectedAppIds.length} ${affectedAppIds.length === 1 ? 'app' : 'apps'}`;
+    super(`Deleting this ${what} disconnects ${users} in ${apps} and cannot be undone. Nothing has changed yet.`, {
+      remedy: remedy(
+        'ADMIN',
+        'Look at the apps and the number of users affected.',
+        'Repeat the call with confirm: true to go on.',
+      ),
+    });
+    this.affectedUsers = affectedUsers;
+    this.affectedAppIds = affectedAppIds;
+  }
+}

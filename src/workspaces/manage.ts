@@ -1,0 +1,85 @@
+import type { Db } from '../db/client.ts';
+import type { Plan, WorkspaceRole } from '../db/generated/prisma/enums.ts';
+import type { StatusEvents } from '../lib/status-events.ts';
+import type { Caller } from './caller.ts';
+import { ForbiddenError, NotFoundError } from './errors.ts';
+import { assertCan, lastOwnerError } from './membership.ts';
+import { readText } from './read-text.ts';
+import * as store from './store.ts';
+
+function requireOperator(caller: Caller): void {
+  if (caller.kind === 'operator') return;
+  if (caller.kind === 'anonymous') throw caller.error;
+  throw new ForbiddenError('Only the operator may do this.');
+}
+
+/** Creates a workspace. Operator only. */
+export async function createWorkspace(
+  deps: { db: Db; defaultPlan: Plan },
+  caller: Caller,
+  input: { name: string; plan: Plan | null },
+) {
+  requireOperator(caller);
+  return store.insertWorkspace(deps.db, readText(input.name, 'input.name', 'A name'), input.plan ?? deps.defaultPlan);
+}
+
+/** Changes what a workspace pays for. Operator only; every open page of its apps is told. */
+export async function setWorkspacePlan(
+  deps: { db: Db; events: StatusEvents },
+  caller: Caller,
+  input: { workspaceId: string; plan: Plan },
+) {
+  requireOperator(caller);
+  const [workspace] = await store.updatePlan(deps.db, input.workspaceId, input.plan);
+  if (!workspace) throw new NotFoundError('workspace');
+  deps.events.publish({ workspaceId: workspace.id });
+  return workspace;
+}
+
+/** Makes a person a member, or gives a member another role. Only an OWNER makes or unmakes an OWNER; the last one stays. */
+export async function setWorkspaceMember(
+  deps: { db: Db },
+  caller: Caller,
+  input: { workspaceId: string; subject: string; role: WorkspaceRole },
+) {
+  const subject = readText(input.subject, 'input.subject', 'A subject', 255);
+  return changeMember(deps, caller, { workspaceId: input.workspaceId, subject }, input.role, async (tx) => {
+    const { workspace, ...member } = await store.upsertMember(tx, input.workspaceId, subject, input.role);
+    return { workspace, member };
+  });
+}
+
+/** Takes a person's membership away. */
+export async function removeWorkspaceMember(
+  deps: { db: Db },
+  caller: Caller,
+  input: { workspaceId: string; subject: string },
+): Promise<void> {
+  await changeMember(deps, caller, input, null, async (tx) => {
+    const { count } = await store.deleteMember(tx, input.workspaceId, input.subject);
+    if (count === 0) throw new NotFoundError('member');
+  });
+}
+
+async function changeMember<T>(
+  deps: { db: Db },
+  caller: Caller,
+  who: { workspaceId: string; subject: string },
+  role: WorkspaceRole | null,
+  change: (tx: Parameters<typeof store.upsertMember>[0]) => Promise<T>,
+): Promise<T> {
+  if (caller.kind === 'operator') {
+    if (!(await store.findPlan(deps.db, who.workspaceId))) throw new NotFoundError('workspace');
+  } else {
+    assertCan(caller, role === 'OWNER' ? 'owner.manage' : 'member.manage', who.workspaceId, 'workspace');
+  }
+  return deps.db.$transaction(async (tx) => {
+    await store.lockWorkspace(tx, who.workspaceId);
+    const before = await store.findMember(tx, who.workspaceId, who.subject);
+    if (before?.role === 'OWNER' && role !== 'OWNER') {
+      if (caller.kind !== 'operator') assertCan(caller, 'owner.manage', who.workspaceId, 'workspace');
+      if ((await store.countOwners(tx, who.workspaceId)) === 1) throw lastOwnerError();
+    }
+    return change(tx);
+  });
+}

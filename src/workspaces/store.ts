@@ -1,0 +1,161 @@
+import type { Db, Tx } from '../db/client.ts';
+import type { Plan, WorkspaceRole } from '../db/generated/prisma/enums.ts';
+import type { AppOrigin } from './origin.ts';
+import { isLocalhost } from './origin.ts';
+
+const appWithOrigins = { include: { origins: { orderBy: { position: 'asc' } } } } as const;
+
+export function insertWorkspace(db: Db, name: string, plan: Plan) {
+  return db.workspace.create({ data: { name, plan } });
+}
+
+export function updatePlan(db: Db, workspaceId: string, plan: Plan) {
+  return db.workspace.updateManyAndReturn({ where: { id: workspaceId }, data: { plan } });
+}
+
+export function findPlan(db: Db, workspaceId: string) {
+  return db.workspace.findUnique({ where: { id: workspaceId }, select: { plan: true } });
+}
+
+/** Serialises changes to a workspace's members: whoever holds the row decides alone. */
+export async function lockWorkspace(tx: Tx, workspaceId: string): Promise<void> {
+  await tx.$queryRaw`SELECT id FROM workspace WHERE id = ${workspaceId} FOR UPDATE`;
+}
+
+export function findMember(tx: Tx, workspaceId: string, subject: string) {
+  return tx.workspaceMember.findUnique({ where: { workspaceId_subject: { workspaceId, subject } } });
+}
+
+export function countOwners(tx: Tx, workspaceId: string) {
+  return tx.workspaceMember.count({ where: { workspaceId, role: 'OWNER' } });
+}
+
+export function upsertMember(tx: Tx, workspaceId: string, subject: string, role: WorkspaceRole) {
+  return tx.workspaceMember.upsert({
+    where: { workspaceId_subject: { workspaceId, subject } },
+    create: { workspaceId, subject, role },
+    update: { role },
+    include: { workspace: true },
+  });
+}
+
+export function deleteMember(tx: Tx, workspaceId: string, subject: string) {
+  return tx.workspaceMember.deleteMany({ where: { workspaceId, subject } });
+}
+
+export function findMemberships(db: Db, subject: string) {
+  return db.workspaceMember.findMany({ where: { subject }, select: { workspaceId: true, role: true } });
+}
+
+export function insertWorkspaceKey(
+  db: Db,
+  key: { workspaceId: string; name: string; role: WorkspaceRole; hash: string; prefix: string },
+) {
+  return db.workspaceKey.create({ data: key });
+}
+
+export function findWorkspaceKey(db: Db, id: string) {
+  return db.workspaceKey.findUnique({ where: { id } });
+}
+
+export function findLiveWorkspaceKey(db: Db, hash: string) {
+  return db.workspaceKey.findFirst({ where: { hash, revokedAt: null } });
+}
+
+export function revokeWorkspaceKeyRow(db: Db, id: string, at: Date) {
+  return db.workspaceKey.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: at } });
+}
+
+export function insertApp(
+  tx: Tx,
+  app: {
+    id: string;
+    workspaceId: string;
+    name: string;
+    identityIssuer: string;
+    identityAudience: string;
+    identityJwksUrl: string | null;
+    identitySecretSealed: string | null;
+  },
+) {
+  return tx.app.create({ data: app });
+}
+
+/** The update takes the row's lock, so that of two edits at once the second replaces the first's origins whole. */
+export function updateApp(
+  tx: Tx,
+  id: string,
+  data: {
+    name?: string;
+    identityIssuer?: string;
+    identityAudience?: string;
+    identityJwksUrl?: string | null;
+    identitySecretSealed?: string | null;
+    updatedAt: Date;
+  },
+) {
+  return tx.app.update({ where: { id }, data });
+}
+
+export async function replaceOrigins(tx: Tx, app: { id: string; workspaceId: string }, origins: AppOrigin[]) {
+  await tx.appOrigin.deleteMany({ where: { appId: app.id } });
+  await tx.appOrigin.createMany({
+    data: origins.map(({ kind, origin }, position) => ({
+      appId: app.id,
+      workspaceId: app.workspaceId,
+      kind,
+      origin,
+      position,
+      claim: isLocalhost(new URL(origin).hostname) ? null : origin,
+    })),
+  });
+}
+
+/** Which of these origins another app of the workspace holds already (localhost may be held by many). */
+export function findClaimed(tx: Tx, workspaceId: string, appId: string, origins: string[]) {
+  return tx.appOrigin.findMany({
+    where: { workspaceId, claim: { in: origins }, appId: { not: appId } },
+    select: { origin: true },
+  });
+}
+
+export function findApp(db: Db | Tx, id: string) {
+  return db.app.findFirst({ where: { id, deletedAt: null }, ...appWithOrigins });
+}
+
+export async function originIsKnown(db: Db, origin: string): Promise<boolean> {
+  return (await db.appOrigin.findFirst({ where: { origin, app: { deletedAt: null } }, select: { id: true } })) !== null;
+}
+
+/** The tombstone ends access; the origins go, so that another app can take them. */
+export async function tombstoneApp(tx: Tx, app: { id: string; workspaceId: string }, at: Date) {
+  await tx.app.update({ where: { id: app.id }, data: { deletedAt: at } });
+  await tx.appKey.updateMany({ where: { appId: app.id, revokedAt: null }, data: { revokedAt: at } });
+  await tx.appOrigin.deleteMany({ where: { appId: app.id } });
+  await tx.outboxItem.create({
+    data: { kind: 'REVOKE_ALL_GRANTS', workspaceId: app.workspaceId, appId: app.id, dueAt: at },
+  });
+}
+
+export function countAppUsers(db: Db, appId: string) {
+  return db.connection.count({ where: { appId, disconnectedAt: null, connector: { deletedAt: null } } });
+}
+
+export function insertAppKey(tx: Db | Tx, key: { appId: string; hash: string; prefix: string }) {
+  return tx.appKey.create({ data: key });
+}
+
+export function findAppKey(db: Db, id: string) {
+  return db.appKey.findUnique({ where: { id }, include: { app: true } });
+}
+
+export function findLiveAppKey(db: Db, hash: string) {
+  return db.appKey.findFirst({
+    where: { hash, revokedAt: null, app: { deletedAt: null } },
+    include: { app: appWithOrigins },
+  });
+}
+
+export function revokeAppKeyRow(db: Db, id: string, at: Date) {
+  return db.appKey.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: at } });
+}

@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import { expect, test } from 'vitest';
+import {
+  buildAuthorizationUrl,
+  newNonce,
+  newPkce,
+  newState,
+  readAuthorizationResponse,
+  RESERVED_AUTHORIZATION_PARAMS,
+} from '../../src/oauth/authorization.ts';
+import { OAuthError } from '../../src/oauth/failure.ts';
+import { searchProviders } from '../../src/providers/catalogue.ts';
+import { serverFixture } from './support/server-fixture.ts';
+
+const request = {
+  clientId: 'client 1',
+  redirectUri: 'https://app.example/api/external-auth/callback',
+  scopes: ['a', 'b:c'],
+  state: 'STATE',
+  codeChallenge: 'CHALLENGE',
+  nonce: null,
+};
+
+test('the authorization URL of every provider', () => {
+  const urls = searchProviders(null).map(({ key, server }) => [key, buildAuthorizationUrl({ ...request, server })]);
+  expect(Object.fromEntries(urls)).toMatchInlineSnapshot(`
+    {
+      "github": "https://github.com/login/oauth/authorize?response_type=code&client_id=client%201&redirect_uri=https%3A%2F%2Fapp.example%2Fapi%2Fexternal-auth%2Fcallback&scope=a%20b%3Ac&state=STATE&code_challenge=CHALLENGE&code_challenge_method=S256",
+      "gmail": "https://accounts.google.com/o/oauth2/v2/auth?access_type=offline&prompt=consent&response_type=code&client_id=client%201&redirect_uri=https%3A%2F%2Fapp.example%2Fapi%2Fexternal-auth%2Fcallback&scope=a%20b%3Ac&state=STATE&code_challenge=CHALLENGE&code_challenge_method=S256",
+      "googlecalendar": "https://accounts.google.com/o/oauth2/v2/auth?access_type=offline&prompt=consent&response_type=code&client_id=client%201&redirect_uri=https%3A%2F%2Fapp.example%2Fapi%2Fexternal-auth%2Fcallback&scope=a%20b%3Ac&state=STATE&code_challenge=CHALLENGE&code_challenge_method=S256",
+      "hubspot": "https://app.hubspot.com/oauth/authorize?response_type=code&client_id=client%201&redirect_uri=https%3A%2F%2Fapp.example%2Fapi%2Fexternal-auth%2Fcallback&scope=a%20b%3Ac&state=STATE&code_challenge=CHALLENGE&code_challenge_method=S256",
+      "linkedin": "https://www.linkedin.com/oauth/v2/authorization?response_type=code&client_id=client%201&redirect_uri=https%3A%2F%2Fapp.example%2Fapi%2Fexternal-auth%2Fcallback&scope=a%20b%3Ac&state=STATE",
+      "notion": "https://api.notion.com/v1/oauth/authorize?owner=user&response_type=code&client_id=client%201&redirect_uri=https%3A%2F%2Fapp.example%2Fapi%2Fexternal-auth%2Fcallback&scope=a%20b%3Ac&state=STATE&code_challenge=CHALLENGE&code_challenge_method=S256",
+      "slack": "https://slack.com/oauth/v2/authorize?response_type=code&client_id=client%201&redirect_uri=https%3A%2F%2Fapp.example%2Fapi%2Fexternal-auth%2Fcallback&user_scope=a%2Cb%3Ac&state=STATE",
+      "slackbot": "https://slack.com/oauth/v2/authorize?response_type=code&client_id=client%201&redirect_uri=https%3A%2F%2Fapp.example%2Fapi%2Fexternal-auth%2Fcallback&scope=a%2Cb%3Ac&state=STATE",
+    }
+  `);
+});
+
+test('a challenge is in the URL exactly where the provider takes PKCE', () => {
+  for (const { server } of searchProviders(null)) {
+    const params = new URL(buildAuthorizationUrl({ ...request, server })).searchParams;
+    expect(params.get('code_challenge_method')).toBe(server.pkce ? 'S256' : null);
+    expect(params.has('code_challenge')).toBe(server.pkce);
+  }
+});
+
+test('parameters of the endpoint stay, reserved ones cannot be set from outside', () => {
+  const evil = Object.fromEntries([...RESERVED_AUTHORIZATION_PARAMS].map((name) => [name, 'evil']));
+  const server = serverFixture({
+    authorizationUrl: 'https://provider.example/authorize?tenant=t+1&state=evil&response_mode=fragment&request_uri=x#f',
+    authorizationParams: { ...evil, prompt: 'consent', tenant: 't&2' },
+  });
+  expect(buildAuthorizationUrl({ ...request, server, nonce: 'NONCE', scopes: [] })).toBe(
+    'https://provider.example/authorize?tenant=t%262&prompt=consent&response_type=code&client_id=client%201' +
+      '&redirect_uri=https%3A%2F%2Fapp.example%2Fapi%2Fexternal-auth%2Fcallback&state=STATE' +
+      '&code_challenge=CHALLENGE&code_challenge_method=S256&nonce=NONCE',
+  );
+});
+
+test('state, nonce and code verifier are 256 bits, and the challenge is the hash of the verifier', async () => {
+  const { codeVerifier, codeChallenge } = await newPkce();
+  expect(createHash('sha256').update(codeVerifier).digest('base64url')).toBe(codeChallenge);
+  const values = [codeVerifier, newState(), newState(), newNonce(), newNonce()];
+  expect(new Set(values).size).toBe(5);
+  for (const value of values) expect(value).toMatch(/^[A-Za-z0-9_-]{43}$/);
+});
+
+const issuer = 'https://provider.example';
+
+function read(query: string, server: { issuer: string | null; issParameterSupported: boolean }) {
+  try {
+    return readAuthorizationResponse(server, new URLSearchParams(query));
+  } catch (error) {
+    expect(error).toBeInstanceOf(OAuthError);
+    const { verdict } = error as OAuthError;
+    return verdict.kind === 'rejected' ? verdict.code : verdict;
+  }
+}
+
+const always = { issuer, issParameterSupported: true };
+const known = { issuer, issParameterSupported: false };
+const unknown = { issuer: null, issParameterSupported: false };
+const iss = encodeURIComponent(issuer);
+
+test.each([
+  ['code=c&state=s', unknown, { kind: 'code', code: 'c' }],
+  ['code=c&state=s&iss=anything', unknown, { kind: 'code', code: 'c' }],
+  ['code=c', known, { kind: 'code', code: 'c' }],
+  [`code=c&iss=${iss}`, known, { kind: 'code', code: 'c' }],
+  [`code=c&iss=${iss}%2F`, known, 'ISSUER_MISMATCH'],
+  ['code=c&iss=', known, 'ISSUER_MISMATCH'],
+  ['code=c&iss=https://evil.example', known, 'ISSUER_MISMATCH'],
+  ['error=access_denied&iss=https://evil.example', known, 'ISSUER_MISMATCH'],
+  ['code=c', always, 'ISSUER_MISMATCH'],
+  ['error=access_denied', always, 'ISSUER_MISMATCH'],
+  [`error=access_denied&iss=${iss}`, always, { kind: 'error', error: 'access_denied' }],
+  ['code=c&iss=x', { issuer: null, issParameterSupported: true }, 'ISSUER_MISMATCH'],
+  ['error=access_denied&code=c', unknown, { kind: 'error', error: 'access_denied' }],
+  ['error=%3Cscript%3E', unknown, { kind: 'error', error: 'unknown_error' }],
+  [`error=${'a'.repeat(65)}`, unknown, { kind: 'error', error: 'unknown_error' }],
+  ['code=c&code=d', unknown, 'MALFORMED_RESPONSE'],
+  ['code=c&code=c', unknown, 'MALFORMED_RESPONSE'],
+  [`code=c&iss=${iss}&iss=${iss}`, known, 'MALFORMED_RESPONSE'],
+  ['code=c&state=a&state=b', unknown, 'MALFORMED_RESPONSE'],
+  ['state=s', unknown, 'MALFORMED_RESPONSE'],
+  ['code=&error=', unknown, 'MALFORMED_RESPONSE'],
+  ['', unknown, 'MALFORMED_RESPONSE'],
+])('the authorization response %s', (query, server, expected) => {
+  expect(read(query, server)).toEqual(expected);
+});

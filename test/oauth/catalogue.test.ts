@@ -1,0 +1,133 @@
+import { expect, test } from 'vitest';
+import { RESERVED_AUTHORIZATION_PARAMS } from '../../src/oauth/authorization.ts';
+import {
+  CUSTOM_PROVIDER_KEY,
+  customServer,
+  findProvider,
+  searchProviders,
+  serverOf,
+} from '../../src/providers/catalogue.ts';
+import type { Provider } from '../../src/providers/provider.ts';
+import { checkProviderUrl } from '../../src/oauth/fetch.ts';
+import { serverFixture } from './support/server-fixture.ts';
+
+const keys = (term: string | null) => searchProviders(term).map(({ key }) => key);
+
+test('all entries come by name, and are found by key, name, description and scope', () => {
+  expect(keys(null)).toEqual([
+    'github',
+    'gmail',
+    'googlecalendar',
+    'hubspot',
+    'linkedin',
+    'notion',
+    'slack',
+    'slackbot',
+  ]);
+  expect(keys('  ')).toEqual(keys(null));
+  expect(keys('GOOGLECAL')).toEqual(['googlecalendar']);
+  expect(keys('slack bot')).toEqual(['slackbot']);
+  expect(keys('pull requests')).toEqual(['github']);
+  expect(keys('gmail.send')).toEqual(['gmail']);
+  expect(keys('no such thing')).toEqual([]);
+});
+
+test('an entry is found by its very key', () => {
+  for (const provider of searchProviders(null)) expect(findProvider(provider.key)).toBe(provider);
+  for (const key of ['Gmail', '', 'constructor', CUSTOM_PROVIDER_KEY]) expect(findProvider(key)).toBeNull();
+});
+
+test('every entry is complete, and asks only public https endpoints', () => {
+  const policy = { allowedHosts: [], allowLoopback: false, timeoutMs: 1, maxBytes: 1 };
+  for (const { key, server, ...provider } of searchProviders(null)) {
+    expect(key).toMatch(/^[a-z0-9-]+$/);
+    expect(provider.setupSteps.length).toBeGreaterThan(2);
+    expect(provider.exampleUses.length).toBeGreaterThan(1);
+    expect(provider.sources.length).toBeGreaterThan(1);
+    const urls = [
+      server.authorizationUrl,
+      server.tokenUrl,
+      server.jwksUrl,
+      server.revocation?.url,
+      server.identity?.url,
+      provider.docsUrl,
+    ];
+    for (const url of urls.filter((value) => typeof value === 'string'))
+      expect(checkProviderUrl(url, policy)).toBeNull();
+    for (const name of Object.keys(server.authorizationParams))
+      expect(RESERVED_AUTHORIZATION_PARAMS.has(name)).toBe(false);
+    for (const { scope } of provider.scopes) expect(scope).toMatch(/^[\x21\x23-\x5b\x5d-\x7e]+$/);
+  }
+});
+
+const desk: Provider = {
+  ...findProvider('github')!,
+  configFields: [{ name: 'subdomain', description: '', required: true, pattern: '^[^/]+$', errorText: '' }],
+  server: serverFixture({
+    issuer: 'https://{subdomain}.desk.example',
+    authorizationUrl: 'https://{subdomain}.desk.example/authorize',
+    tokenUrl: 'https://{subdomain}.desk.example/token?of={subdomain}',
+    jwksUrl: 'https://{subdomain}.desk.example/keys',
+    revocation: { url: 'https://{subdomain}.desk.example/tokens/{token}', style: 'path', token: 'access' },
+    identity: { url: 'https://{subdomain}.desk.example/me', method: 'GET', idPaths: [], emailPaths: [], namePaths: [] },
+  }),
+};
+
+test('settings fill the endpoints', () => {
+  expect(serverOf(desk, { subdomain: 'acme-1' })).toMatchObject({
+    issuer: 'https://acme-1.desk.example',
+    authorizationUrl: 'https://acme-1.desk.example/authorize',
+    tokenUrl: 'https://acme-1.desk.example/token?of=acme-1',
+    jwksUrl: 'https://acme-1.desk.example/keys',
+    revocation: { url: 'https://acme-1.desk.example/tokens/{token}' },
+    identity: { url: 'https://acme-1.desk.example/me' },
+  });
+  const github = findProvider('github')!;
+  expect(serverOf(github, { stray: 'x' })).toEqual(github.server);
+});
+
+test.each(['evil.com#', 'a.b', 'x/../', '', '127.0.0.1', 'a@b', '$&', 'é', 'a\n', 'x'.repeat(64)])(
+  'the setting %j cannot become part of a host',
+  (subdomain) => {
+    expect(() => serverOf(desk, { subdomain })).toThrow('The setting subdomain is missing or malformed.');
+  },
+);
+
+test('a setting that is missing, or only the prototype’s, is refused', () => {
+  expect(() => serverOf(desk, {})).toThrow('missing');
+  const provider = {
+    ...desk,
+    configFields: [{ ...desk.configFields[0]!, name: 'constructor' }],
+    server: serverFixture({ tokenUrl: 'https://{constructor}.example' }),
+  };
+  expect(() => serverOf(provider, {})).toThrow('missing');
+});
+
+test('a custom provider is plain OAuth 2', () => {
+  const custom = {
+    authorizationUrl: 'https://a.example/authorize',
+    tokenUrl: 'https://a.example/token',
+    issuer: null,
+    jwksUrl: null,
+    issParameterSupported: false,
+    pkce: true,
+    scopeSeparator: ',',
+    clientAuthentication: 'NONE' as const,
+    authorizationParams: { prompt: 'consent' },
+  };
+  const server = customServer({
+    ...custom,
+    revocationUrl: 'https://a.example/revoke',
+    userinfoUrl: 'https://a.example/me',
+  });
+  expect(server).toMatchObject({
+    ...custom,
+    revocation: { url: 'https://a.example/revoke', style: 'rfc7009', token: 'refresh' },
+    identity: { url: 'https://a.example/me', method: 'GET' },
+    revocationReach: 'account',
+  });
+  expect(customServer({ ...custom, revocationUrl: null, userinfoUrl: null })).toMatchObject({
+    revocation: null,
+    identity: null,
+  });
+});

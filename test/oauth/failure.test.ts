@@ -1,0 +1,96 @@
+import { expect, test } from 'vitest';
+import { judgeTokenError, type OAuthVerdict } from '../../src/oauth/failure.ts';
+
+const now = new Date('2026-11-20T12:00:00Z');
+
+function judge(
+  status: number,
+  code: string | null,
+  headers: Record<string, string> = {},
+  deadGrantErrors: string[] = [],
+): OAuthVerdict {
+  return judgeTokenError({ deadGrantErrors }, status, new Headers(headers), { code }, now);
+}
+
+function retry(code: string, changes: Partial<Extract<OAuthVerdict, { kind: 'retry' }>> = {}) {
+  return { kind: 'retry', code, retryAfterSeconds: null, lost: false, ...changes };
+}
+
+test.each([200, 400, 401, 403])('invalid_grant with status %i is a dead grant', (status) => {
+  expect(judge(status, 'invalid_grant')).toEqual({ kind: 'reauthorize', code: 'invalid_grant' });
+});
+
+test('a challenge beside the error does not hide a dead grant', () => {
+  expect(judge(400, 'invalid_grant', { 'www-authenticate': 'Bearer realm="x"' }).kind).toBe('reauthorize');
+  expect(judge(401, null, { 'www-authenticate': 'Bearer realm="x", error="invalid_grant"' }).kind).toBe('reauthorize');
+});
+
+test.each(['invalid_code', 'invalid_refresh_token', 'token_revoked', 'BAD_REFRESH_TOKEN', 'OAuthException:190'])(
+  '%s is a dead grant only where the provider uses that word',
+  (word) => {
+    expect(judge(400, word, {}, [word])).toEqual({ kind: 'reauthorize', code: word });
+    expect(judge(200, word, {}, [word])).toEqual({ kind: 'reauthorize', code: word });
+    expect(judge(400, word)).toEqual(retry('UNKNOWN_ERROR'));
+  },
+);
+
+test.each([
+  [401, 'invalid_client', 'INVALID_CLIENT'],
+  [400, 'unauthorized_client', 'INVALID_CLIENT'],
+  [200, 'incorrect_client_credentials', 'INVALID_CLIENT'],
+  [200, 'bad_client_secret', 'INVALID_CLIENT'],
+  [400, 'invalid_scope', 'INVALID_SCOPE'],
+  [400, 'redirect_uri_mismatch', 'REDIRECT_URI_MISMATCH'],
+  [200, 'bad_redirect_uri', 'REDIRECT_URI_MISMATCH'],
+  [400, 'unsupported_grant_type', 'UNSUPPORTED'],
+])('%i %s is for the admin', (status, word, code) => {
+  expect(judge(status, word)).toEqual({ kind: 'misconfigured', code });
+});
+
+test('a refused client may be told by a challenge alone', () => {
+  expect(judge(401, null, { 'www-authenticate': 'Basic realm="token"' })).toEqual({
+    kind: 'misconfigured',
+    code: 'INVALID_CLIENT',
+  });
+  expect(judge(401, null)).toEqual(retry('UNKNOWN_ERROR'));
+});
+
+test.each([
+  [400, null, retry('UNKNOWN_ERROR')],
+  [404, null, retry('UNKNOWN_ERROR')],
+  [418, 'i_am_a_teapot', retry('UNKNOWN_ERROR')],
+  [400, 'invalid_request', retry('UNKNOWN_ERROR')],
+  [400, 'temporarily_unavailable', retry('PROVIDER_UNAVAILABLE')],
+  [408, null, retry('PROVIDER_UNAVAILABLE')],
+  [425, null, retry('PROVIDER_UNAVAILABLE')],
+  [429, 'invalid_grant', retry('RATE_LIMITED')],
+  [500, 'invalid_grant', retry('PROVIDER_UNAVAILABLE')],
+  [502, null, retry('PROVIDER_UNAVAILABLE', { lost: true })],
+  [503, 'invalid_client', retry('PROVIDER_UNAVAILABLE')],
+  [504, null, retry('PROVIDER_UNAVAILABLE', { lost: true })],
+  [999, null, retry('PROVIDER_UNAVAILABLE')],
+  [200, null, retry('UNUSABLE_ANSWER', { lost: true })],
+])('%i with the error %s decides nothing', (status, code, verdict) => {
+  expect(judge(status, code)).toEqual(verdict);
+});
+
+test.each([
+  ['120', 120],
+  [' 7 ', 7],
+  ['0', 0],
+  ['99999999999', 86_400],
+  ['Fri, 20 Nov 2026 12:05:00 GMT', 300],
+  ['Fri, 20 Nov 2026 11:00:00 GMT', 0],
+  ['Fri, 20 Nov 2099 11:00:00 GMT', 86_400],
+  ['-5', 0],
+  ['soon', null],
+  ['', null],
+])('Retry-After %j is %j seconds', (text, retryAfterSeconds) => {
+  expect(judge(429, null, { 'retry-after': text })).toEqual(retry('RATE_LIMITED', { retryAfterSeconds }));
+});
+
+test('no word of the provider that is not known gets into a verdict', () => {
+  expect(JSON.stringify(judge(400, 'canary_word', { 'www-authenticate': 'Basic error="canary"' }))).not.toMatch(
+    /canary/,
+  );
+});
