@@ -124,13 +124,13 @@ function assertReadable(view: ConnectionView, acceptOutdatedScopes: boolean, sco
 
 /** The provider refused a token that nothing can refresh: ask whether it means it. */
 async function verify(deps: TokenDeps, row: store.ConnectionRow): Promise<void> {
-  const { connector, credential } = row;
-  if (!credential) return;
+  const { connector, connection, credential } = row;
+  if (!connection || !credential) return;
   const { connectionId, version } = credential;
   const server = await deps.resolveServer(connector);
   if (!server.identity) return;
   const accessToken = openToken(deps.keyring, connectionId, 'accessToken', credential.accessTokenSealed);
-  const answer = await fetchAccount({ fetch: deps.fetch, server, accessToken });
+  const answer = await fetchAccount({ fetch: deps.fetch, server, accessToken, scopes: connection.grantedScopes });
   const now = deps.clock.now();
   if (answer.kind === 'account') await store.recordVerified(deps.db, connectionId, now);
   if (answer.kind !== 'refused') return;
