@@ -9,7 +9,8 @@ import { developmentKeys } from './crypto/development-keys.ts';
 import { type Keyring, parseKeyring } from './crypto/keyring.ts';
 import { openDatabase } from './db/client.ts';
 import type { Features } from './graphql/context.ts';
-import { createGraphqlYoga, type GraphiqlTab } from './http/graphql.ts';
+import type { GraphiqlTab } from './http/graphiql.ts';
+import { createGraphqlYoga } from './http/graphql.ts';
 import { createHttpServer, createRouter } from './http/server.ts';
 import { createWebsocket } from './http/websocket.ts';
 import { createIdentify } from './identity/caller.ts';
@@ -119,7 +120,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   return {
     fetch: router,
     async listen() {
-      const server = createHttpServer(router, websocket);
+      const server = createHttpServer(router, websocket, { log, trustProxy: config.trustProxy });
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
         server.listen(config.port, config.host, resolve);

@@ -45,6 +45,7 @@ type ForRefresh = NonNullable<Awaited<ReturnType<typeof store.findForRefresh>>>;
 const leaseMs = 10_000;
 const requestTimeoutMs = 30_000;
 const pollMs = 150;
+const misconfiguredWaitMs = 10_000;
 
 /**
  * Makes the fenced refresh: collapse in this process; take a lease in the row, so that of all processes one calls; read again;
@@ -160,11 +161,7 @@ async function failed(
     return { kind: refused ? 'ended' : 'moved' };
   }
   const failures = row.failures + 1;
-  const waitMs =
-    verdict.kind === 'retry' && verdict.retryAfterSeconds !== null
-      ? verdict.retryAfterSeconds * 1000
-      : backoffMs(failures);
-  const retryAt = new Date(now.getTime() + waitMs);
+  const retryAt = new Date(now.getTime() + waitAfter(verdict, failures));
   const lost = verdict.kind === 'retry' && verdict.lost;
   await store.releaseLease(
     deps.db,
@@ -176,6 +173,13 @@ async function failed(
     retryAfterSeconds: secondsUntil(retryAt, now),
     misconfigured: verdict.kind === 'misconfigured',
   };
+}
+
+/** What an admin mends should work soon after: a misconfiguration does not back off further. */
+function waitAfter(verdict: OAuthVerdict, failures: number): number {
+  if (verdict.kind === 'misconfigured') return misconfiguredWaitMs;
+  const asked = verdict.kind === 'retry' ? verdict.retryAfterSeconds : null;
+  return asked === null ? backoffMs(failures) : asked * 1000;
 }
 
 function secondsUntil(instant: Date, now: Date): number {

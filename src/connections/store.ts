@@ -158,11 +158,14 @@ export async function replaceConnection(
   });
 }
 
-/** Ends a connection: its tokens are gone when this commits. Null where it had ended already. */
+/** Ends a connection: its tokens, and whose account it was, are gone when this commits. Null where it had ended already. */
 export async function endConnection(tx: Tx, connectionId: string, at: Date) {
   const connection = await lockWithCredential(tx, connectionId);
   if (!connection || connection.disconnectedAt) return null;
-  await tx.connection.update({ where: { id: connectionId }, data: { disconnectedAt: at } });
+  await tx.connection.update({
+    where: { id: connectionId },
+    data: { disconnectedAt: at, accountId: null, accountEmail: null, accountName: null },
+  });
   await tx.credential.deleteMany({ where: { connectionId } });
   return connection;
 }

@@ -77,8 +77,9 @@ export const clientSecretOwner = (connectorId: string) => ({
 export async function addConnector(deps: ConnectorDeps, caller: Caller, input: AddConnectorInput) {
   assertCan(caller, 'connector.manage', input.workspaceId, 'workspace');
   await assertPlan(deps, input.workspaceId);
-  const provider = findProvider(input.providerKey);
-  const isCustom = input.providerKey === CUSTOM_PROVIDER_KEY;
+  const providerKey = input.providerKey.trim().toLowerCase();
+  const provider = findProvider(providerKey);
+  const isCustom = providerKey === CUSTOM_PROVIDER_KEY;
   const reader = createReader();
   if (!provider && !isCustom) {
     reader.fault('input.providerKey', 'There is no such provider: choose a key from `providers`, or "custom".');
@@ -91,7 +92,7 @@ export async function addConnector(deps: ConnectorDeps, caller: Caller, input: A
   }
   const id = randomUUID();
   const row = {
-    providerKey: input.providerKey,
+    providerKey,
     name: reader.take(readName(input.name)),
     clientId: reader.take(readPasted(input.clientId ?? '', 'client id', 'input.clientId', 512)),
     scopes: reader.take(readScopes(input.scopes)),

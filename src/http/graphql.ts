@@ -1,4 +1,3 @@
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import { GraphQLError } from 'graphql';
 import { createYoga, type YogaServerInstance } from 'graphql-yoga';
 import type { FlowCookie } from '../connections/connect.ts';
@@ -9,14 +8,7 @@ import type { Credentials } from '../identity/caller.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Caller } from '../workspaces/caller.ts';
 import { setCookieHeader } from './cookies.ts';
-
-/** A tab that GraphiQL opens with. `variables` and `headers` are JSON texts. */
-export interface GraphiqlTab {
-  title: string;
-  query: string;
-  variables?: string;
-  headers?: string;
-}
+import { graphiqlOptions, graphiqlPage, type GraphiqlTab } from './graphiql.ts';
 
 export interface GraphqlRouteDeps {
   features: Features;
@@ -49,8 +41,8 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
       allowedHeaders: ['Content-Type', 'Authorization', 'X-App-Id', 'On-Behalf-Of'],
       maxAge: 7200,
     },
-    graphiql: deps.graphiql && (() => ({ title: 'App User Connectors', defaultTabs: deps.graphiqlTabs() })),
-    renderGraphiQL,
+    graphiql: deps.graphiql && (() => graphiqlOptions(deps.graphiqlTabs())),
+    renderGraphiQL: graphiqlPage,
     maskedErrors: {
       maskError(error, message) {
         const located = error instanceof GraphQLError ? error : null;

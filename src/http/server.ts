@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServerAdapter } from '@whatwg-node/server';
 import type { ConnectDeps } from '../connections/connect.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -39,14 +39,38 @@ export function createRouter(deps: RouterDeps): (request: Request) => Promise<Re
   };
 }
 
-/** Serves the routes and the WebSocket over node:http. */
-export function createHttpServer(router: (request: Request) => Promise<Response>, websocket: Websocket): Server {
+/** Serves the routes and the WebSocket over node:http, with one log line a request. */
+export function createHttpServer(
+  router: (request: Request) => Promise<Response>,
+  websocket: Websocket,
+  deps: { log: Logger; trustProxy: number },
+): Server {
   const adapter = createServerAdapter(router);
-  const server = createServer((request, response) => void adapter.handle(request, response));
+  const server = createServer((request, response) => {
+    const startedAt = performance.now();
+    response.once('close', () => {
+      const path = pathOf(request); // without the query, which may hold a code
+      const ms = Math.round(performance.now() - startedAt);
+      const ip = clientAddress(request, deps.trustProxy);
+      deps.log.info({ method: request.method, path, status: response.statusCode, ms, ip }, 'request');
+    });
+    void adapter.handle(request, response);
+  });
   server.on('upgrade', (request, socket, head) => {
-    const { pathname } = new URL(request.url ?? '/', 'http://service');
-    if (pathname === '/graphql') websocket.upgrade(request, socket, head);
+    if (pathOf(request) === '/graphql') websocket.upgrade(request, socket, head);
     else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
   });
   return server;
+}
+
+function pathOf(request: IncomingMessage): string {
+  return request.url?.split('?')[0] ?? '';
+}
+
+/** Who is behind the given number of our own proxies: each appends the address it was called from to X-Forwarded-For. */
+function clientAddress(request: IncomingMessage, trustProxy: number): string | undefined {
+  const forwarded = String(request.headers['x-forwarded-for'] ?? '')
+    .split(',')
+    .map((address) => address.trim());
+  return (trustProxy > 0 && forwarded.at(-trustProxy)) || request.socket.remoteAddress;
 }

@@ -7,6 +7,7 @@ import { identityTokenExpiry } from '../graphql/errors.ts';
 import type { Credentials } from '../identity/caller.ts';
 import type { Logger } from '../lib/logger.ts';
 import { type Caller, callingUser } from '../workspaces/caller.ts';
+import { IdentityTokenExpiredError } from '../workspaces/errors.ts';
 import type { Yoga } from './graphql.ts';
 
 export interface WebsocketDeps {
@@ -112,7 +113,7 @@ function readCredentials(params: Readonly<Record<string, unknown>> | undefined, 
 
 /** A close reason has at most 123 bytes (RFC 6455 5.5). */
 function closeReason(error: Error): string {
-  return error.message.includes('expired') ? identityTokenExpiry.reason : error.message.slice(0, 120);
+  return error instanceof IdentityTokenExpiredError ? identityTokenExpiry.reason : error.message.slice(0, 120);
 }
 
 function closeAtExpiry(socket: WebSocket, expiresAt: Date): void {

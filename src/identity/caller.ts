@@ -9,7 +9,12 @@ import { type Secret, sha256Hex } from '../lib/secret.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { identitySecretOwner } from '../workspaces/apps.ts';
 import type { Caller, CallerApp } from '../workspaces/caller.ts';
-import { ForbiddenError, UnauthenticatedError, unregisteredOrigin } from '../workspaces/errors.ts';
+import {
+  ForbiddenError,
+  IdentityTokenExpiredError,
+  UnauthenticatedError,
+  unregisteredOrigin,
+} from '../workspaces/errors.ts';
 import { mayCallFrom } from '../workspaces/origin.ts';
 import * as store from '../workspaces/store.ts';
 
@@ -35,6 +40,8 @@ export interface Credentials {
 type AppRow = NonNullable<Awaited<ReturnType<typeof store.findApp>>>;
 
 const asymmetric = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+
+const notThisApps = 'The identity token is not valid for this app: check its issuer, audience and signature.';
 
 /** Makes the function that tells who is calling. It never throws for what a caller sends: that is an anonymous caller, with the reason. */
 export function createIdentify(deps: IdentityDeps): (credentials: Credentials) => Promise<Caller> {
@@ -77,11 +84,8 @@ export function createIdentify(deps: IdentityDeps): (credentials: Credentials) =
       return { userId: sub, expiresAt: new Date(exp * 1000) };
     } catch (error) {
       if (error instanceof UnauthenticatedError) throw error;
-      throw new UnauthenticatedError(
-        error instanceof errors.JWTExpired
-          ? 'The identity token has expired.'
-          : 'The identity token is not valid for this app: check its issuer, audience and signature.',
-      );
+      if (error instanceof errors.JWTExpired) throw new IdentityTokenExpiredError();
+      throw new UnauthenticatedError(notThisApps);
     }
   }
 
@@ -105,10 +109,7 @@ export function createIdentify(deps: IdentityDeps): (credentials: Credentials) =
     const id = idOf('App', appId);
     const app = id && (await store.findApp(deps.db, id));
     // the same answer for an app that is not there and for a token that is not its own
-    if (!app)
-      throw new UnauthenticatedError(
-        'The identity token is not valid for this app: check its issuer, audience and signature.',
-      );
+    if (!app) throw new UnauthenticatedError(notThisApps);
     const user = await verifyUser(app, token);
     return { kind: 'app-user', app: callerApp(app, origin), ...user };
   }

@@ -10,6 +10,13 @@ export class UnauthenticatedError extends DomainError {
   }
 }
 
+/** The caller was known until their identity token expired. */
+export class IdentityTokenExpiredError extends UnauthenticatedError {
+  constructor() {
+    super('The identity token has expired.');
+  }
+}
+
 /** We know who is calling, and they may not do this. */
 export class ForbiddenError extends DomainError {
   readonly code = 'FORBIDDEN';

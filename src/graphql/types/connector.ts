@@ -110,6 +110,7 @@ const Notice = builder.objectRef<ConnectorNotice>('Notice').implement({
 
 const clientAuthentication = {
   type: ClientAuthentication,
+  required: false as const,
   defaultValue: 'CLIENT_SECRET_POST' as const,
   description: 'How the client proves itself at the token endpoint.',
 };
@@ -134,7 +135,11 @@ const EndpointsProviderInput = builder.inputType('EndpointsProviderInput', {
     tokenUrl: t.field({ type: 'URL', description: 'Where codes and refresh tokens are exchanged.' }),
     revocationUrl: t.field({ type: 'URL', required: false, description: 'Where tokens are revoked (RFC 7009).' }),
     userinfoUrl: t.field({ type: 'URL', required: false, description: 'Where the account behind a token is told.' }),
-    scopeSeparator: t.string({ defaultValue: ' ', description: 'What stands between scopes: a space, mostly.' }),
+    scopeSeparator: t.string({
+      required: false,
+      defaultValue: ' ',
+      description: 'What stands between scopes: a space, mostly.',
+    }),
     clientAuthentication: t.field(clientAuthentication),
     extraAuthorizationParams: t.field({
       type: [ConnectionConfigEntryInput],
@@ -159,21 +164,21 @@ function customOf(input: typeof CustomProviderInput.$inferInput | null | undefin
     return {
       type: 'discovery',
       issuer: issuer.pathname === '/' && !issuer.search ? issuer.origin : issuer.href,
-      clientAuthentication,
+      clientAuthentication: clientAuthentication ?? 'CLIENT_SECRET_POST',
       extraAuthorizationParams: extraAuthorizationParams ?? [],
     };
   }
   if (input?.endpoints) {
-    const { authorizationUrl, tokenUrl, revocationUrl, userinfoUrl, extraAuthorizationParams, ...rest } =
-      input.endpoints;
+    const { endpoints } = input;
     return {
       type: 'endpoints',
-      authorizationUrl: authorizationUrl.href,
-      tokenUrl: tokenUrl.href,
-      revocationUrl: revocationUrl?.href ?? null,
-      userinfoUrl: userinfoUrl?.href ?? null,
-      extraAuthorizationParams: extraAuthorizationParams ?? [],
-      ...rest,
+      authorizationUrl: endpoints.authorizationUrl.href,
+      tokenUrl: endpoints.tokenUrl.href,
+      revocationUrl: endpoints.revocationUrl?.href ?? null,
+      userinfoUrl: endpoints.userinfoUrl?.href ?? null,
+      scopeSeparator: endpoints.scopeSeparator ?? ' ',
+      clientAuthentication: endpoints.clientAuthentication ?? 'CLIENT_SECRET_POST',
+      extraAuthorizationParams: endpoints.extraAuthorizationParams ?? [],
     };
   }
   return null;
@@ -184,7 +189,12 @@ const AddConnectorInput = builder.inputType('AddConnectorInput', {
   fields: (t) => ({
     workspaceId: t.id({ description: 'The workspace that owns it.' }),
     providerKey: t.string({ description: 'A key from `providers`, or "custom".' }),
-    kind: t.field({ type: ConnectorKind, defaultValue: 'APP_USER', description: 'Whose account it connects.' }),
+    kind: t.field({
+      type: ConnectorKind,
+      required: false,
+      defaultValue: 'APP_USER',
+      description: 'Whose account it connects.',
+    }),
     name: t.string({ description: 'Tells this connector from others; at most 100 characters.' }),
     clientId: t.string({ required: false, description: 'The OAuth client id at the provider.' }),
     clientSecret: t.string({ required: false, description: 'The OAuth client secret. It is never shown again.' }),
@@ -225,6 +235,7 @@ builder.mutationField('addConnector', (t) =>
       addConnector(features, caller, {
         ...input,
         workspaceId: idOf('Workspace', input.workspaceId) ?? '',
+        kind: input.kind ?? 'APP_USER',
         clientId: input.clientId ?? null,
         clientSecret: input.clientSecret ?? null,
         connectionConfig: input.connectionConfig ?? [],
