@@ -17,6 +17,7 @@ import { createIdentify } from './identity/caller.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import { createLogger, type Logger } from './lib/logger.ts';
 import { Secret } from './lib/secret.ts';
+import { StartupError } from './lib/startup-error.ts';
 import { createStatusEvents } from './lib/status-events.ts';
 import { checkProviderUrl, createProviderFetch, type ProviderFetchPolicy } from './oauth/fetch.ts';
 import { originIsKnown } from './workspaces/store.ts';
@@ -122,7 +123,11 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     async listen() {
       const server = createHttpServer(router, websocket, { log, trustProxy: config.trustProxy });
       await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
+        server.once('error', (error: NodeJS.ErrnoException) => {
+          reject(
+            error.code === 'EADDRINUSE' ? new StartupError(`PORT ${config.port} is taken by another process.`) : error,
+          );
+        });
         server.listen(config.port, config.host, resolve);
       });
       closers.push(async () => {

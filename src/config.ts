@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type Keyring, parseKeyring } from './crypto/keyring.ts';
 import { Plan } from './db/generated/prisma/enums.ts';
 import { Secret } from './lib/secret.ts';
+import { StartupError } from './lib/startup-error.ts';
 
 /** Everything the service can be told from outside. */
 export interface Config {
@@ -66,7 +67,7 @@ type VariableName = keyof typeof variables;
 const secretVariables: ReadonlySet<VariableName> = new Set(['DATABASE_URL', 'ENCRYPTION_KEYS', 'OPERATOR_KEY']);
 
 /** The environment holds something that cannot be used. The message has one sentence per variable and no secret. */
-export class ConfigError extends Error {
+export class ConfigError extends StartupError {
   override readonly name = 'ConfigError';
 }
 

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { createApp } from './app.ts';
-import { ConfigError, parseConfig } from './config.ts';
+import { parseConfig } from './config.ts';
 import { Secret } from './lib/secret.ts';
+import { StartupError } from './lib/startup-error.ts';
 
 try {
   const config = parseConfig(process.env);
@@ -24,11 +25,11 @@ try {
 } catch (error) {
   // a sentence for the operator; everything else is a bug, and shows where it is
   const text =
-    error instanceof ConfigError
+    error instanceof StartupError
       ? error.message
       : error instanceof Error
         ? (error.stack ?? error.message)
         : String(error);
   process.stderr.write(`${text}\n`);
-  process.exitCode = 1;
+  process.exit(1);
 }

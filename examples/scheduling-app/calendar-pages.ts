@@ -111,7 +111,8 @@ export function consentPage(clientName: string, account: CalendarAccount, scopes
 }
 
 export function accessPage(grants: readonly GrantSummary[]): string {
-  const rows = grants.map(
+  // The latest first: a person who reconnects may leave an older grant behind.
+  const rows = grants.toReversed().map(
     ({ id, clientName, account, scopes, since }) => `<li>${dot(account.id)}
       <span><b>${escapeHtml(clientName)}</b><small>${escapeHtml(account.email)}, since ${since.toISOString().slice(11, 19)} UTC<br>
       ${escapeHtml(scopes.join(' '))}</small></span>

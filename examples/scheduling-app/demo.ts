@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { pathToFileURL } from 'node:url';
-import { createApp } from '../../src/app.ts';
+import { createApp, type Overrides } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import { issueIdentityToken, PEOPLE, startSchedulingApp } from './app-server.ts';
-import { startCalendarProvider } from './calendar-provider.ts';
+import { type CalendarProvider, startCalendarProvider } from './calendar-provider.ts';
 import { type GraphiqlTab, graphiqlTabs } from './graphiql-tabs.ts';
 import { type SeededWorkspace, seedWorkspace } from './seed.ts';
 
@@ -14,14 +14,21 @@ export interface Demo extends SeededWorkspace {
   appUrl: string;
   serviceUrl: string;
   providerUrl: string;
+  provider: CalendarProvider;
   operatorKey: string;
   /** An identity token of person one, good for twelve hours. */
   identityToken: string;
   stop: () => Promise<void>;
 }
 
-/** Starts the provider, the service, a seeded workspace and the app. Nothing outlives the process. */
-export async function startDemo(env: Readonly<Record<string, string | undefined>>): Promise<Demo> {
+/**
+ * Starts the provider, the service, a seeded workspace and the app. Nothing outlives the process. `overrides` put parts of the
+ * service in place of the usual ones, for tests.
+ */
+export async function startDemo(
+  env: Readonly<Record<string, string | undefined>>,
+  overrides: Overrides = {},
+): Promise<Demo> {
   const providerPort = readPort(env, 'DEMO_PROVIDER_PORT', 4200);
   const appPort = readPort(env, 'DEMO_APP_PORT', 4100);
   const servicePort = readPort(env, 'PORT', 4000);
@@ -47,7 +54,7 @@ export async function startDemo(env: Readonly<Record<string, string | undefined>
       LOG_LEVEL: 'warn',
     });
     let tabs: GraphiqlTab[] = [];
-    const service = await createApp(config, { graphiqlTabs: () => tabs });
+    const service = await createApp(config, { ...overrides, graphiqlTabs: () => tabs });
     closers.push(() => service.stop());
     const { url: listeningUrl } = await service.listen();
 
@@ -70,8 +77,16 @@ export async function startDemo(env: Readonly<Record<string, string | undefined>
     });
     closers.push(app.stop);
 
-    const serviceUrl = config.publicUrl;
-    return { ...seeded, appUrl: app.url, serviceUrl, providerUrl: provider.url, operatorKey, identityToken, stop };
+    return {
+      ...seeded,
+      appUrl: app.url,
+      serviceUrl: config.publicUrl,
+      providerUrl: provider.url,
+      provider,
+      operatorKey,
+      identityToken,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -97,26 +112,26 @@ function describeDemo(demo: Demo): string {
   return `
   ${bold('Open')}
 ${row('App', demo.appUrl, 'sign in as Person one, press Connect')}
-${row('GraphiQL', `${demo.serviceUrl}/graphql`, 'tabs with headers and variables filled in')}
-${row('Calendar', demo.providerUrl, 'the provider: which apps have access, Revoke')}
+${row('GraphiQL', `${demo.serviceUrl}/graphql`, 'seven tabs, ready to run')}
+${row('Calendar', demo.providerUrl, 'the provider: who has access, and Revoke')}
 
   ${bold('Try')}
-    1. Connect and allow. Events appear; the token is another one every ${ACCESS_TOKEN_SECONDS} seconds or sooner.
-    2. In GraphiQL run "Edit scopes": the open page turns to Reconnect. "Put scopes back" heals it.
-    3. Revoke at the calendar: the next refresh is refused, and the page asks to reconnect.
+    1. Connect and allow. Events appear. A token lives ${ACCESS_TOKEN_SECONDS} seconds, and is renewed by itself.
+    2. In GraphiQL run the tab EditScopes: the app's page turns to Reconnect. PutScopesBack heals it.
+    3. Revoke the access at the calendar: the app's page asks to reconnect.
 
   ${bold('Credentials')} ${faint('(of this run only)')}
 ${row('Operator key', demo.operatorKey)}
-${row('Workspace key', demo.workspaceKey, 'ADMIN')}
+${row('Workspace key', demo.workspaceKey, 'role ADMIN')}
 ${row('App key', demo.appKey, 'for the app’s backend')}
 ${row('Workspace id', demo.workspaceId)}
 ${row('App id', demo.appId)}
 ${row('Connector id', demo.connectorId)}
 
-    Identity token of Person one, for twelve hours; goes with X-App-Id:
+    Identity token of Person one, good for twelve hours; send the app id as X-App-Id with it:
     ${demo.identityToken}
 
-  ${bold('Paste')}
+  ${bold('Paste')} ${faint('(another terminal)')}
     curl -s ${demo.serviceUrl}/graphql -H 'content-type: application/json' \\
       -H 'authorization: Bearer ${demo.workspaceKey}' \\
       -d '{"query":"{ connector(id: \\"${demo.connectorId}\\") { name scopes redirectUris { kind uri } } }"}'

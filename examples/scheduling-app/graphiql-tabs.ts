@@ -1,10 +1,10 @@
 import type { SeededWorkspace } from './seed.ts';
 
+/** GraphiQL names a tab after its operation. */
 export interface GraphiqlTab {
-  title: string;
   query: string;
-  variables?: string;
-  headers?: string;
+  variables: string;
+  headers: string;
 }
 
 export interface GraphiqlTabsOptions extends SeededWorkspace {
@@ -18,57 +18,27 @@ export function graphiqlTabs(options: GraphiqlTabsOptions): GraphiqlTab[] {
   const { workspaceId, appId, connectorId, scopes, providerIssuer } = options;
   const admin = json({ Authorization: `Bearer ${options.workspaceKey}` });
   const personOne = json({ Authorization: `Bearer ${options.identityToken}`, 'X-App-Id': appId });
+  const draft = {
+    workspaceId,
+    providerKey: 'custom',
+    kind: 'APP_USER',
+    name: 'Second calendar',
+    scopes: ['openid', 'calendar.read'],
+    custom: { discovery: { issuer: providerIssuer } },
+  };
 
   return [
-    { title: 'Connectors', query: CONNECTORS, variables: json({ appId, connectorId }), headers: admin },
+    { query: CONNECTORS, variables: json({ appId, connectorId }), headers: admin },
+    { query: ADD, variables: json({ input: draft }), headers: admin },
     {
-      title: 'Add',
-      query: ADD,
-      variables: json({
-        input: {
-          workspaceId,
-          providerKey: 'custom',
-          kind: 'APP_USER',
-          name: 'Second calendar',
-          scopes: ['openid', 'calendar.read'],
-          custom: { discovery: { issuer: providerIssuer } },
-        },
-      }),
-      headers: admin,
-    },
-    {
-      title: 'Edit scopes',
-      query: editScopes('EditScopes', '# Keep the page of the app open beside this: it turns to Reconnect by itself.'),
+      query: EDIT_SCOPES,
       variables: json({ input: { connectorId, scopes: [...scopes, 'calendar.write'] } }),
       headers: admin,
     },
-    {
-      title: 'Put scopes back',
-      query: editScopes(
-        'PutScopesBack',
-        '# The old set again: everybody is connected as before, and nobody has to act.',
-      ),
-      variables: json({ input: { connectorId, scopes } }),
-      headers: admin,
-    },
-    {
-      title: 'Delete (asks first)',
-      query: DELETE,
-      variables: json({ input: { connectorId, confirm: false } }),
-      headers: admin,
-    },
-    {
-      title: 'Connect (as person one)',
-      query: CONNECT,
-      variables: json({ input: { connectorId } }),
-      headers: personOne,
-    },
-    {
-      title: 'Watch status (subscription)',
-      query: WATCH,
-      variables: json({ connectorId }),
-      headers: personOne,
-    },
+    { query: PUT_SCOPES_BACK, variables: json({ input: { connectorId, scopes } }), headers: admin },
+    { query: DELETE, variables: json({ input: { connectorId, confirm: false } }), headers: admin },
+    { query: CONNECT, variables: json({ input: { connectorId } }), headers: personOne },
+    { query: WATCH, variables: json({ connectorId }), headers: personOne },
   ];
 }
 
@@ -82,7 +52,8 @@ const ERROR_FIELDS = `... on UserError {
       remedy { actor steps values { label value } }
     }`;
 
-const CONNECTORS = `# The app with its redirect URIs, and the connector as everybody in the workspace sees it. The secret cannot be read.
+const CONNECTORS = `# The app with its redirect URIs, and its connector.
+# The client secret can be written, never read.
 query Connectors($appId: ID!, $connectorId: ID!) {
   app(id: $appId) {
     name
@@ -102,8 +73,10 @@ query Connectors($appId: ID!, $connectorId: ID!) {
 }
 `;
 
-const ADD = `# A draft, since it has no client id and secret yet: the app shows a second card, and Connect says what is missing.
-# Register the redirect URIs at the provider, then run editConnector with clientId and clientSecret.
+const ADD = `# A draft, since it has no client id and secret
+# yet: the app's page shows a second card that says
+# so. To complete it, register the redirect URIs at
+# the provider, then run editConnector with both.
 mutation Add($input: AddConnectorInput!) {
   addConnector(input: $input) {
     ... on AddConnectorPayload {
@@ -115,9 +88,16 @@ mutation Add($input: AddConnectorInput!) {
 }
 `;
 
-function editScopes(name: string, comment: string): string {
-  return `${comment}
-mutation ${name}($input: EditConnectorInput!) {
+const EDIT_SCOPES = `# One scope more. Keep the app's page open beside
+# this: it turns to Reconnect by itself.
+${editScopes('EditScopes')}`;
+
+const PUT_SCOPES_BACK = `# The old set again: everybody is connected as
+# before, and nobody has to act.
+${editScopes('PutScopesBack')}`;
+
+function editScopes(name: string): string {
+  return `mutation ${name}($input: EditConnectorInput!) {
   editConnector(input: $input) {
     ... on EditConnectorPayload {
       connector { id scopes updatedAt }
@@ -128,7 +108,9 @@ mutation ${name}($input: EditConnectorInput!) {
 `;
 }
 
-const DELETE = `# Says first who would be affected, and changes nothing. With "confirm": true it is done, and cannot be undone.
+const DELETE = `# Says first who would be affected, and changes
+# nothing. With "confirm": true it is done, and
+# cannot be undone.
 mutation Delete($input: DeleteConnectorInput!) {
   deleteConnector(input: $input) {
     ... on DeleteConnectorPayload { deletedConnectorId }
@@ -141,7 +123,8 @@ mutation Delete($input: DeleteConnectorInput!) {
 }
 `;
 
-const CONNECT = `# What the app's Connect button does. Open redirectUrl in this browser to go on.
+const CONNECT = `# What the app's Connect button does, as Person one.
+# Open redirectUrl in this browser to go on.
 mutation Connect($input: ConnectAppUserInput!) {
   connectAppUser(input: $input) {
     ... on ConnectAppUserPayload {
@@ -154,8 +137,10 @@ mutation Connect($input: ConnectAppUserInput!) {
 }
 `;
 
-const WATCH = `# The present status at once, then every change. Run it, and press Connect or Disconnect in the app as Person one.
-subscription Watch($connectorId: ID!) {
+const WATCH = `# Person one's status at once, then every change.
+# Run it, then press Connect or Disconnect in the
+# app as Person one.
+subscription WatchStatus($connectorId: ID!) {
   connectionStatus(connectorId: $connectorId) {
     status
     reconnectReason

@@ -3,13 +3,14 @@ import { callbackPath, isComplete } from '../connectors/connector.ts';
 import { ConnectorIncompleteError } from '../connectors/errors.ts';
 import type { ResolveServer } from '../connectors/server.ts';
 import type { Keyring } from '../crypto/keyring.ts';
-import { open, seal } from '../crypto/seal.ts';
+import { open, seal, SealError } from '../crypto/seal.ts';
 import type { Db } from '../db/client.ts';
-import type { Connector, PendingFlow } from '../db/generated/prisma/client.ts';
+import type { Connector, Credential, PendingFlow } from '../db/generated/prisma/client.ts';
 import type { ConnectBinding } from '../db/generated/prisma/enums.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DomainError } from '../lib/domain-error.ts';
 import { globalId } from '../lib/global-id.ts';
+import type { Logger } from '../lib/logger.ts';
 import { Secret, sha256Hex } from '../lib/secret.ts';
 import type { StatusEvents } from '../lib/status-events.ts';
 import {
@@ -40,6 +41,7 @@ export interface ConnectDeps {
   fetch: ProviderFetch;
   resolveServer: ResolveServer;
   events: StatusEvents;
+  log: Logger;
   wakeWorker: () => void;
   publicUrl: string;
 }
@@ -168,12 +170,12 @@ export async function finishConnect(deps: ConnectDeps, request: CallbackRequest)
   const cookie = flowCookie(flow);
   const cookieValue = flow.cookieHash === null ? null : request.cookie(cookie.name);
   const clearCookie = flow.cookieHash === null ? null : cookie;
-  const params = responseParams(deps, flow, request.params);
   const answer = (result: Record<string, string>, error: DomainError | null): CallbackOutcome => {
     const to = returnAddress(flow, result);
     return to === null ? { kind: 'page', error, clearCookie } : { kind: 'return', to, clearCookie };
   };
   try {
+    const params = flow.responseSealed === null ? request.params : heldResponse(deps, flow, request.params);
     if (cookieValue !== null && sha256Hex(cookieValue) === flow.cookieHash) {
       await establish(deps, flow, params);
       return answer({ connection_status: 'connected' }, null);
@@ -189,18 +191,32 @@ export async function finishConnect(deps: ConnectDeps, request: CallbackRequest)
   }
 }
 
+/** The parameter of the GET after a form_post that shows it to come from the browser that posted. */
+const ticketParam = 'held';
+
 /**
  * A form_post callback: the flow's cookie does not travel with it (SameSite=Lax), so the answer is kept and the browser sent on
- * to a GET that brings the cookie along.
+ * to a GET that brings the cookie along. The GET also shows a ticket that only this browser has: else whoever began could fetch
+ * with their own cookie what somebody else's browser has posted.
  */
 export async function holdConnect(
   deps: ConnectDeps,
-  params: URLSearchParams,
-): Promise<{ kind: 'held'; state: string } | { kind: 'page'; error: DomainError }> {
+  request: { path: string; params: URLSearchParams },
+): Promise<{ kind: 'held'; query: URLSearchParams } | { kind: 'page'; error: DomainError }> {
+  const { path, params } = request;
+  const expired = { kind: 'page', error: flowError('FLOW_EXPIRED') } as const;
   const state = single(params, 'state');
   const flow = state === null ? null : await store.findOpenFlow(deps.db, sha256Hex(state), deps.clock.now());
-  const held = flow && (await store.holdResponse(deps.db, flow.id, sealResponse(deps, flow.id, params)));
-  return state !== null && held ? { kind: 'held', state } : { kind: 'page', error: flowError('FLOW_EXPIRED') };
+  if (state === null || !flow) return expired;
+  if (new URL(flow.redirectUri).pathname !== path) {
+    await store.deleteFlow(deps.db, flow.id);
+    return { kind: 'page', error: flowError('FLOW_MISMATCH') }; // another connector's answer (RFC 9700 4.4)
+  }
+  const ticket = randomBytes(32).toString('base64url');
+  const response = new URLSearchParams(params);
+  response.set(ticketParam, sha256Hex(ticket));
+  const held = await store.holdResponse(deps.db, flow.id, sealResponse(deps, flow.id, response));
+  return held ? { kind: 'held', query: new URLSearchParams({ state, [ticketParam]: ticket }) } : expired;
 }
 
 /**
@@ -213,7 +229,7 @@ export async function completeConnect(deps: ConnectDeps, caller: Caller, connect
   if (!flow) throw flowError('FLOW_EXPIRED');
   try {
     if (flow.userId !== user.userId || flow.appId !== user.app.id) throw flowError('FLOW_MISMATCH');
-    return await establish(deps, flow, responseParams(deps, flow, new URLSearchParams()));
+    return await establish(deps, flow, openResponse(deps, flow));
   } catch (error) {
     await store.deleteFlow(deps.db, flow.id);
     throw asDomainError(error);
@@ -223,7 +239,7 @@ export async function completeConnect(deps: ConnectDeps, caller: Caller, connect
 /** Exchanges the code and stores the connection. Answers its id. */
 async function establish(deps: ConnectDeps, flow: PendingFlow, params: URLSearchParams): Promise<string> {
   const connector = await flowConnector(deps, flow);
-  const server = await deps.resolveServer(connector);
+  const server = await askProvider(() => deps.resolveServer(connector));
   const response = readAuthorizationResponse(server, params);
   if (response.kind === 'error') throw errorResponse(response.error);
   const codeVerifier = open(deps.keyring, flowOwner(flow.id, 'codeVerifier'), flow.codeVerifierSealed).reveal();
@@ -271,7 +287,9 @@ async function storeConnection(
   const stored = await deps.db.$transaction(async (tx) => {
     await store.deleteFlow(tx, flow.id);
     const connector = await store.shareConnector(tx, flow.connectorId);
-    if (!connector || !agrees(connector, flow)) {
+    const isOpen =
+      connector && !connector.deletedAt && agrees(connector, flow) && (await store.shareApp(tx, flow.appId));
+    if (!isOpen) {
       await queueRevocation(deps, tx, { ...flow, connectionId: id, accountId: account.id }, grant, receivedAt);
       return false;
     }
@@ -280,9 +298,9 @@ async function storeConnection(
       // What the new grant may stand on as well is revoked when the connection ends; the rest at once.
       const sameGrant =
         server.revocationReach === 'account' && (!account.id || !before.accountId || account.id === before.accountId);
-      const old = openTokens(deps.keyring, before.credential);
       const owner = { ...flow, connectionId: id, accountId: before.accountId };
-      await queueRevocation(deps, tx, owner, old, sameGrant ? null : receivedAt);
+      await queueStoredRevocation(deps, tx, owner, before.credential, sameGrant ? null : receivedAt);
+      if (!sameGrant) await store.releaseHeldRevocations(tx, id, receivedAt, before.accountId);
     }
     await store.replaceConnection(
       tx,
@@ -321,20 +339,43 @@ async function storeConnection(
 export async function queueRevocation(
   deps: { keyring: Keyring },
   tx: Parameters<typeof store.insertRevocation>[0],
-  grant: { workspaceId: string; connectorId: string; connectionId: string; accountId: string | null },
+  grant: {
+    workspaceId: string;
+    connectorId: string;
+    connectionId: string;
+    accountId: string | null;
+    clientFingerprint: string;
+  },
   tokens: { accessToken: Secret; refreshToken: Secret | null },
   dueAt: Date | null,
 ): Promise<void> {
   const id = randomUUID();
   const { workspaceId, connectorId, connectionId, accountId } = grant;
-  const tokensSealed = sealForOutbox(deps.keyring, id, tokens);
+  const tokensSealed = sealForOutbox(deps.keyring, id, tokens, grant.clientFingerprint);
   await store.insertRevocation(tx, { id, workspaceId, connectorId, connectionId, accountId, tokensSealed, dueAt });
+}
+
+/** Hands the tokens of a connection to the outbox. Tokens that no key opens are only told of: they must not hold up what replaces them. */
+export async function queueStoredRevocation(
+  deps: { keyring: Keyring; log: Logger },
+  tx: Parameters<typeof store.insertRevocation>[0],
+  grant: Parameters<typeof queueRevocation>[2],
+  credential: Credential,
+  dueAt: Date | null,
+): Promise<void> {
+  try {
+    await queueRevocation(deps, tx, grant, openTokens(deps.keyring, credential), dueAt);
+  } catch (error) {
+    if (!(error instanceof SealError)) throw error;
+    const { connectionId } = grant;
+    deps.log.error({ err: error, connectionId }, 'the tokens of an ended grant cannot be opened to be revoked');
+  }
 }
 
 /** The connector of a flow, which must be what it was when the flow began. */
 async function flowConnector(deps: ConnectDeps, flow: PendingFlow): Promise<Connector> {
   const connector = await usableConnector(deps, flow.connectorId, flow.workspaceId);
-  if (!agrees(connector, flow)) throw flowError('FLOW_EXPIRED');
+  if (!agrees(connector, flow) || !(await store.shareApp(deps.db, flow.appId))) throw flowError('FLOW_EXPIRED');
   return connector;
 }
 
@@ -406,10 +447,18 @@ function sealResponse(deps: ConnectDeps, flowId: string, params: URLSearchParams
   return seal(deps.keyring, flowOwner(flowId, 'response'), new Secret(params.toString()));
 }
 
-/** The provider's answer: as held from a form_post or parked, else as it came. */
-function responseParams(deps: ConnectDeps, flow: PendingFlow, params: URLSearchParams): URLSearchParams {
-  if (flow.responseSealed === null) return params;
+/** The provider's answer, as parked or held. */
+function openResponse(deps: ConnectDeps, flow: PendingFlow): URLSearchParams {
+  if (flow.responseSealed === null) return new URLSearchParams();
   return new URLSearchParams(open(deps.keyring, flowOwner(flow.id, 'response'), flow.responseSealed).reveal());
+}
+
+/** The provider's answer as a form_post brought it, for the browser that posted it. */
+function heldResponse(deps: ConnectDeps, flow: PendingFlow, shown: URLSearchParams): URLSearchParams {
+  const params = openResponse(deps, flow);
+  if (params.get(ticketParam) !== sha256Hex(shown.get(ticketParam) ?? '')) throw flowError('FLOW_MISMATCH');
+  params.delete(ticketParam);
+  return params;
 }
 
 function single(params: URLSearchParams, name: string): string | null {
@@ -417,9 +466,12 @@ function single(params: URLSearchParams, name: string): string | null {
   return value && more.length === 0 && value.length <= 512 ? value : null;
 }
 
+const resultParams = ['connector_id', 'connection_status', 'connection_error', 'connect_code'];
+
 function returnAddress(flow: PendingFlow, result: Record<string, string>): string | null {
   if (flow.returnTo === null) return null;
   const url = new URL(flow.returnTo);
+  for (const name of resultParams) url.searchParams.delete(name); // a page that starts again still shows how the last flow ended
   url.searchParams.set('connector_id', globalId('Connector', flow.connectorId));
   for (const [name, value] of Object.entries(result)) url.searchParams.set(name, value);
   return url.href;
@@ -462,6 +514,8 @@ async function askProvider<T>(ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (error) {
+    // metadata in another issuer's name is the provider's fault, not the flow's
+    if (error instanceof OAuthError && error.verdict.kind === 'rejected') throw new ProviderUnavailableError(300);
     throw asDomainError(error);
   }
 }

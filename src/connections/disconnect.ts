@@ -1,15 +1,13 @@
 import type { Keyring } from '../crypto/keyring.ts';
-import { SealError } from '../crypto/seal.ts';
 import type { Db, Tx } from '../db/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { StatusEvents } from '../lib/status-events.ts';
 import { type Caller, requireUser } from '../workspaces/caller.ts';
 import { NotFoundError } from '../workspaces/errors.ts';
-import { queueRevocation } from './connect.ts';
+import { queueStoredRevocation } from './connect.ts';
 import { connectionId } from './connection.ts';
 import { NotConnectedError } from './errors.ts';
-import { openTokens } from './grant.ts';
 import * as store from './store.ts';
 
 export interface DisconnectDeps {
@@ -53,15 +51,6 @@ export async function endConnection(
   if (!ended) return false;
   await store.releaseHeldRevocations(tx, id, now);
   if (!ended.credential || ended.clientFingerprint !== clientFingerprint) return true;
-  try {
-    const tokens = openTokens(deps.keyring, ended.credential);
-    await queueRevocation(deps, tx, { ...ended, connectionId: id, accountId: ended.accountId }, tokens, now);
-  } catch (error) {
-    if (!(error instanceof SealError)) throw error;
-    deps.log.error(
-      { err: error, connectionId: id },
-      'the tokens of an ended connection cannot be opened to be revoked',
-    );
-  }
+  await queueStoredRevocation(deps, tx, { ...ended, connectionId: id }, ended.credential, now);
   return true;
 }

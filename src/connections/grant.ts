@@ -71,19 +71,28 @@ export function openTokens(
   };
 }
 
-/** Seals tokens for the outbox row that is to revoke them. */
-export function sealForOutbox(keyring: Keyring, itemId: string, tokens: GrantTokens): string {
-  const text = JSON.stringify([tokens.accessToken.reveal(), tokens.refreshToken?.reveal() ?? null]);
+/** Seals tokens for the outbox row that is to revoke them, with the fingerprint of the client that they were given to. */
+export function sealForOutbox(
+  keyring: Keyring,
+  itemId: string,
+  tokens: GrantTokens,
+  clientFingerprint: string,
+): string {
+  const text = JSON.stringify([tokens.accessToken.reveal(), tokens.refreshToken?.reveal() ?? null, clientFingerprint]);
   return seal(keyring, outboxOwner(itemId), new Secret(text));
 }
 
-export function openFromOutbox(keyring: Keyring, itemId: string, sealed: string): GrantTokens {
-  const [accessToken, refreshToken] = JSON.parse(open(keyring, outboxOwner(itemId), sealed).reveal()) as [
-    string,
-    string | null,
-  ];
+export function openFromOutbox(
+  keyring: Keyring,
+  itemId: string,
+  sealed: string,
+): GrantTokens & { clientFingerprint: string } {
+  const [accessToken, refreshToken, clientFingerprint] = JSON.parse(
+    open(keyring, outboxOwner(itemId), sealed).reveal(),
+  ) as [string, string | null, string];
   return {
     accessToken: new Secret(accessToken),
     refreshToken: refreshToken === null ? null : new Secret(refreshToken),
+    clientFingerprint,
   };
 }

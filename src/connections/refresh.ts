@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { ResolveServer } from '../connectors/server.ts';
 import type { Keyring } from '../crypto/keyring.ts';
-import type { Db } from '../db/client.ts';
+import type { Db, Tx } from '../db/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { singleFlight } from '../lib/single-flight.ts';
 import type { StatusEvents } from '../lib/status-events.ts';
-import type { TokenGrant } from '../oauth/authorization-server.ts';
+import type { AuthorizationServer, TokenGrant } from '../oauth/authorization-server.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { OAuthError, type OAuthVerdict } from '../oauth/failure.ts';
 import { refreshGrant } from '../oauth/tokens.ts';
@@ -46,6 +46,7 @@ const leaseMs = 10_000;
 const requestTimeoutMs = 30_000;
 const pollMs = 150;
 const misconfiguredWaitMs = 10_000;
+const storeAttempts = 6;
 
 /**
  * Makes the fenced refresh: collapse in this process; take a lease in the row, so that of all processes one calls; read again;
@@ -61,11 +62,11 @@ async function fenced(deps: RefreshDeps, connectionId: string, version: number):
     const now = deps.clock.now();
     const leaseToken = randomUUID();
     const leaseUntil = new Date(now.getTime() + leaseMs);
-    const taken = await store.takeLease(deps.db, { connectionId, version }, { leaseToken, leaseUntil }, now);
+    await store.takeLease(deps.db, { connectionId, version }, { leaseToken, leaseUntil }, now);
     const row = await store.findForRefresh(deps.db, connectionId);
     if (!row || row.connection.refusedAt || row.connection.disconnectedAt) return { kind: 'ended' };
     if (row.version !== version) return { kind: 'moved' };
-    if (taken) return holdingLease(deps, row, leaseToken);
+    if (row.leaseToken === leaseToken) return holdingLease(deps, row, leaseToken);
     if (row.retryAt && row.retryAt > now) {
       return { kind: 'unavailable', retryAfterSeconds: secondsUntil(row.retryAt, now), misconfigured: false };
     }
@@ -102,9 +103,10 @@ async function attempt(deps: RefreshDeps, row: ForRefresh, leaseToken: string): 
     await store.releaseLease(deps.db, { connectionId, leaseToken }, {});
     return { kind: 'ended' }; // a grant goes to no other client, and to no other address, than it was given for
   }
+  let server: AuthorizationServer;
   let grant: TokenGrant;
   try {
-    const server = await deps.resolveServer(connector);
+    server = await deps.resolveServer(connector);
     const client = clientOf(deps.keyring, connector);
     const refreshToken = openToken(deps.keyring, connectionId, 'refreshToken', refreshTokenSealed);
     await store.recordAttempt(deps.db, connectionId, leaseToken, deps.clock.now());
@@ -113,36 +115,56 @@ async function attempt(deps: RefreshDeps, row: ForRefresh, leaseToken: string): 
     if (!(error instanceof OAuthError)) throw error;
     return failed(deps, row, leaseToken, error.verdict);
   }
-  return succeeded(deps, row, leaseToken, grant);
+  return succeeded(deps, row, server, grant);
 }
 
-/** The new tokens are stored before anything else happens: the provider may have ended the old ones already. */
+/**
+ * The new tokens are stored before anything else happens: the provider may have ended the old ones already. Whose lease it is by
+ * now does not matter: if it lapsed, these are still the tokens that the provider answered first.
+ */
 async function succeeded(
   deps: RefreshDeps,
   row: ForRefresh,
-  leaseToken: string,
+  server: AuthorizationServer,
   grant: TokenGrant,
 ): Promise<RefreshOutcome> {
   const { connection, connectionId, version } = row;
   const now = deps.clock.now();
   const tokens = sealGrant(deps.keyring, connectionId, grant, now, row.refreshTokenSealed);
-  const outcome = await deps.db.$transaction(async (tx): Promise<RefreshOutcome['kind']> => {
-    const stored = await store.storeRefreshed(tx, { connectionId, version, leaseToken }, tokens, {
+  const write = async (tx: Tx): Promise<'moved' | 'ended'> => {
+    const stored = await store.storeRefreshed(tx, { connectionId, version }, tokens, {
       lastRefreshedAt: now,
       lastVerifiedAt: now,
+      refusedAt: null,
       grantExpiresAt: grantEnd(tokens, true),
       ...(grant.scopes && { grantedScopes: grant.scopes }),
     });
     if (stored) return 'moved';
     const present = await store.lockWithCredential(tx, connectionId);
-    if (present?.credential) return 'moved';
-    // disconnected while the provider answered: what it gave must not live on
-    await queueRevocation(deps, tx, { ...connection, connectionId, accountId: connection.accountId }, grant, now);
-    return 'ended';
-  });
+    const isLive = Boolean(present?.credential);
+    if (isLive && present?.connectedAt.getTime() === connection.connectedAt.getTime()) return 'moved'; // refreshed by another
+    // disconnected or reconnected while the provider answered: what it gave must not live on, nor take the new grant with it
+    const sharesGrant = isLive && server.revocationReach === 'account';
+    await queueRevocation(deps, tx, { ...connection, connectionId }, grant, sharesGrant ? null : now);
+    return isLive ? 'moved' : 'ended';
+  };
+  const kind = await insist(deps.log, () => deps.db.$transaction(write));
   deps.events.publish({ connectionId });
-  if (outcome === 'ended') deps.wakeWorker();
-  return outcome === 'ended' ? { kind: 'ended' } : { kind: 'moved' };
+  if (kind === 'ended') deps.wakeWorker();
+  return { kind };
+}
+
+/** Repeats a write that the database refuses for the moment: what it is to keep exists nowhere else. */
+async function insist<T>(log: Logger, write: () => Promise<T>): Promise<T> {
+  for (let attempts = 1; ; attempts += 1) {
+    try {
+      return await write();
+    } catch (error) {
+      if (attempts === storeAttempts) throw error;
+      log.warn({ err: error, attempts }, 'refreshed tokens could not be stored; they are kept and tried again');
+      await new Promise((resolve) => setTimeout(resolve, pollMs * 2 ** attempts));
+    }
+  }
 }
 
 async function failed(
@@ -175,11 +197,14 @@ async function failed(
   };
 }
 
-/** What an admin mends should work soon after: a misconfiguration does not back off further. */
+/**
+ * What an admin mends should work soon after: a misconfiguration does not back off further. Retry-After is the least wait, not
+ * the whole of it: a provider may say 0.
+ */
 function waitAfter(verdict: OAuthVerdict, failures: number): number {
   if (verdict.kind === 'misconfigured') return misconfiguredWaitMs;
-  const asked = verdict.kind === 'retry' ? verdict.retryAfterSeconds : null;
-  return asked === null ? backoffMs(failures) : asked * 1000;
+  const askedSeconds = verdict.kind === 'retry' ? (verdict.retryAfterSeconds ?? 0) : 0;
+  return Math.max(askedSeconds * 1000, backoffMs(failures));
 }
 
 function secondsUntil(instant: Date, now: Date): number {

@@ -61,13 +61,20 @@ async function revoke(deps: RevokeDeps, item: OutboxItem): Promise<void> {
       return void (await finish('SKIPPED_SHARED_GRANT'));
     }
     const client = clientOf(deps.keyring, connector);
-    const tokens = openFromOutbox(deps.keyring, id, tokensSealed);
+    const { clientFingerprint, ...tokens } = openFromOutbox(deps.keyring, id, tokensSealed);
+    // the connector was edited meanwhile: tokens go to no other address than they were given for, so wait for it to be put back
+    if (connector.clientFingerprint !== clientFingerprint) return await retryLater(deps, item);
     await finish(await revokeGrant({ fetch: deps.fetch, server, client, ...tokens }));
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error;
     deps.log.warn({ connectorId, verdict: error.verdict, attempts: item.attempts }, 'a revocation failed');
-    if (item.attempts + 1 >= maxAttempts) return void (await finish('GAVE_UP'));
-    const waitMs = Math.min(5_000 * 2 ** item.attempts, 3_600_000);
-    await store.postponeOutboxItem(deps.db, id, new Date(deps.clock.now().getTime() + waitMs));
+    await retryLater(deps, item);
   }
+}
+
+async function retryLater(deps: RevokeDeps, { id, attempts }: OutboxItem): Promise<void> {
+  const now = deps.clock.now();
+  if (attempts + 1 >= maxAttempts) return void (await store.finishOutboxItem(deps.db, id, now, 'GAVE_UP'));
+  const waitMs = Math.min(5_000 * 2 ** attempts, 3_600_000);
+  await store.postponeOutboxItem(deps.db, id, new Date(now.getTime() + waitMs));
 }

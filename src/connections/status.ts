@@ -135,13 +135,17 @@ export function watchStatus(
   async function* stream(): AsyncGenerator<StatusChange | 'identity-token-expired', void> {
     let last: string | null = null;
     let view: ConnectionView | null;
-    do {
-      if (expired()) return yield 'identity-token-expired';
-      [view = null] = await loadConnections(deps, caller, [id]);
-      const seen = JSON.stringify(view);
-      if (seen !== last) yield { connectorId, view, at: deps.clock.now() };
-      last = seen;
-    } while (await changeOrInstant(changes, earlier(user.expiresAt, view?.endsAt ?? null), deps.clock));
+    try {
+      do {
+        if (expired()) return yield 'identity-token-expired';
+        [view = null] = await loadConnections(deps, caller, [id]);
+        const seen = JSON.stringify(view);
+        if (seen !== last) yield { connectorId, view, at: deps.clock.now() };
+        last = seen;
+      } while (await changeOrInstant(changes, earlier(user.expiresAt, view?.endsAt ?? null), deps.clock));
+    } finally {
+      changes.close(); // a reader returns only from a stream that has not ended by itself
+    }
   }
 
   const values = stream();
@@ -166,13 +170,10 @@ const longestTimerMs = 2 ** 31 - 1;
 
 /** Waits for a change or an instant. False when the subscription was closed. */
 async function changeOrInstant(changes: StatusSubscription, instant: Date, clock: Clock): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const reached = new Promise<boolean>((resolve) => {
-    const waitMs = Math.max(0, instant.getTime() - clock.now().getTime());
-    timer = setTimeout(() => resolve(true), Math.min(waitMs, longestTimerMs));
-  });
+  const waitMs = Math.max(0, instant.getTime() - clock.now().getTime());
+  const timer = setTimeout(() => changes.wake(), Math.min(waitMs, longestTimerMs));
   try {
-    return await Promise.race([changes.changed(), reached]);
+    return await changes.changed();
   } finally {
     clearTimeout(timer);
   }

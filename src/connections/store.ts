@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { Db, Tx } from '../db/client.ts';
 import type { Connection, Connector, Credential, Prisma } from '../db/generated/prisma/client.ts';
 import type { ConnectBinding, Plan } from '../db/generated/prisma/enums.ts';
@@ -131,15 +132,26 @@ export interface NewTokens {
   fingerprint: string;
 }
 
-/** Shares the connector's row until the transaction ends: it can be neither edited nor deleted meanwhile. */
+/** Shares the connector's row, deleted or not, until the transaction ends: it can be neither edited nor deleted meanwhile. */
 export async function shareConnector(tx: Tx, id: string): Promise<Connector | null> {
   await tx.$queryRaw`SELECT id FROM connector WHERE id = ${id} FOR SHARE`;
-  return tx.connector.findFirst({ where: { id, deletedAt: null } });
+  return tx.connector.findUnique({ where: { id } });
+}
+
+/** Shares an app's row until the transaction ends: it cannot be deleted meanwhile. False where it was. */
+export async function shareApp(tx: Db | Tx, id: string): Promise<boolean> {
+  const rows = await tx.$queryRaw<unknown[]>`SELECT id FROM app WHERE id = ${id} AND "deletedAt" IS NULL FOR SHARE`;
+  return rows.length === 1;
+}
+
+/** Whoever writes tokens or their connection locks the connection first: in any other order two of them could wait for each other. */
+async function lockConnection(tx: Tx, connectionId: string): Promise<void> {
+  await tx.$queryRaw`SELECT id FROM connection WHERE id = ${connectionId} FOR UPDATE`;
 }
 
 /** Reads a connection and its tokens, and keeps others from changing the tokens until the transaction ends. */
 export async function lockWithCredential(tx: Tx, connectionId: string) {
-  await tx.$queryRaw`SELECT id FROM connection WHERE id = ${connectionId} FOR UPDATE`;
+  await lockConnection(tx, connectionId);
   return tx.connection.findUnique({ where: { id: connectionId }, include: { credential: true } });
 }
 
@@ -153,7 +165,8 @@ export async function replaceConnection(
   const fresh = { ...tokens, leaseToken: null, leaseUntil: null, attemptedAt: null, failures: 0, retryAt: null };
   await tx.credential.upsert({
     where: { connectionId: connection.id },
-    create: { ...fresh, connectionId: connection.id, version: 1 },
+    // a version names these tokens for good: a refresh of older ones, from before a disconnect, may still be under way
+    create: { ...fresh, connectionId: connection.id, version: randomInt(1, 2 ** 30) },
     update: { ...fresh, version: { increment: 1 } },
   });
 }
@@ -180,14 +193,14 @@ export function findForRefresh(db: Db, connectionId: string) {
   });
 }
 
-/** Takes the lease of one version of a credential, if it is free (or lapsed) and no back-off runs. */
+/** Takes the lease of one version of a credential, if it is free (or lapsed) and no back-off runs. Read the row to see who has it. */
 export async function takeLease(
   db: Db,
   key: { connectionId: string; version: number },
   lease: { leaseToken: string; leaseUntil: Date },
   now: Date,
-): Promise<boolean> {
-  const { count } = await db.credential.updateMany({
+): Promise<void> {
+  await db.credential.updateMany({
     where: {
       ...key,
       AND: [
@@ -197,7 +210,6 @@ export async function takeLease(
     },
     data: lease,
   });
-  return count === 1;
 }
 
 export async function extendLease(db: Db, connectionId: string, leaseToken: string, leaseUntil: Date): Promise<void> {
@@ -209,13 +221,14 @@ export async function recordAttempt(db: Db, connectionId: string, leaseToken: st
   await db.credential.updateMany({ where: { connectionId, leaseToken }, data: { attemptedAt: at } });
 }
 
-/** Writes refreshed tokens, if nobody has written since the lease was taken. */
+/** Writes refreshed tokens, if nobody has written tokens since. */
 export async function storeRefreshed(
   tx: Tx,
-  key: { connectionId: string; version: number; leaseToken: string },
+  key: { connectionId: string; version: number },
   tokens: NewTokens,
   connection: Prisma.ConnectionUncheckedUpdateInput,
 ): Promise<boolean> {
+  await lockConnection(tx, key.connectionId);
   const { count } = await tx.credential.updateMany({
     where: key,
     data: {
@@ -248,6 +261,7 @@ export async function recordRefusal(
   key: { connectionId: string; version: number },
   at: Date,
 ): Promise<boolean> {
+  await lockConnection(tx, key.connectionId);
   const { count } = await tx.credential.updateMany({
     where: key,
     data: { leaseToken: null, leaseUntil: null, attemptedAt: null },
@@ -278,9 +292,12 @@ export function insertRevocation(db: Db | Tx, item: NewRevocation) {
   return db.outboxItem.create({ data: { ...item, kind: 'REVOKE_GRANT' } });
 }
 
-/** Revocations that waited for a connection to end are due now. */
-export async function releaseHeldRevocations(tx: Tx, connectionId: string, at: Date): Promise<void> {
-  await tx.outboxItem.updateMany({ where: { connectionId, doneAt: null, dueAt: null }, data: { dueAt: at } });
+/** Revocations that waited for a connection to end are due now: all of them, or those of one account. */
+export async function releaseHeldRevocations(tx: Tx, connectionId: string, at: Date, accountId?: string | null) {
+  await tx.outboxItem.updateMany({
+    where: { connectionId, doneAt: null, dueAt: null, ...(accountId !== undefined && { accountId }) },
+    data: { dueAt: at },
+  });
 }
 
 /** Takes due work for itself until `leaseUntil`. Workers do not wait for each other. */

@@ -5,6 +5,8 @@ import type { Credential } from '../db/generated/prisma/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Secret } from '../lib/secret.ts';
 import type { StatusEvents } from '../lib/status-events.ts';
+import type { AuthorizationServer } from '../oauth/authorization-server.ts';
+import { OAuthError } from '../oauth/failure.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { fetchAccount } from '../oauth/identity.ts';
 import { type Caller, requireBackendWithUser } from '../workspaces/caller.ts';
@@ -127,8 +129,8 @@ async function verify(deps: TokenDeps, row: store.ConnectionRow): Promise<void> 
   const { connector, connection, credential } = row;
   if (!connection || !credential) return;
   const { connectionId, version } = credential;
-  const server = await deps.resolveServer(connector);
-  if (!server.identity) return;
+  const server = await resolveOrNull(deps, connector);
+  if (!server?.identity) return;
   const accessToken = openToken(deps.keyring, connectionId, 'accessToken', credential.accessTokenSealed);
   const answer = await fetchAccount({ fetch: deps.fetch, server, accessToken, scopes: connection.grantedScopes });
   const now = deps.clock.now();
@@ -136,6 +138,19 @@ async function verify(deps: TokenDeps, row: store.ConnectionRow): Promise<void> 
   if (answer.kind !== 'refused') return;
   const refused = await deps.db.$transaction((tx) => store.recordRefusal(tx, { connectionId, version }, now));
   if (refused) deps.events.publish({ connectionId });
+}
+
+/** How to speak to the provider; null where its issuer gives no answer now, which decides nothing. */
+async function resolveOrNull(
+  { resolveServer }: TokenDeps,
+  connector: store.ConnectionRow['connector'],
+): Promise<AuthorizationServer | null> {
+  try {
+    return await resolveServer(connector);
+  } catch (error) {
+    if (error instanceof OAuthError) return null;
+    throw error;
+  }
 }
 
 function readDemand({ minValiditySeconds, rejectedTokenFingerprint }: TokenReadOptions): TokenDemand {

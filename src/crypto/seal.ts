@@ -36,7 +36,7 @@ export function seal(keyring: Keyring, owner: SealOwner, secret: Secret): string
  */
 export function open(keyring: Keyring, owner: SealOwner, sealed: string): Secret {
   const dot = sealed.indexOf('.');
-  const kid = sealed.slice(0, dot);
+  const kid = sealed.slice(0, Math.max(0, dot)); // without a dot it is no envelope, and must not be told
   const key = keyring.find(kid);
   if (!key) throw new SealError(`no key ${JSON.stringify(kid)} in ENCRYPTION_KEYS, which sealed ${describe(owner)}`);
   const encoded = sealed.slice(dot + 1);

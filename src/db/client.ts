@@ -4,8 +4,9 @@ import { PGlite } from '@electric-sql/pglite';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 import type { Secret } from '../lib/secret.ts';
+import { StartupError } from '../lib/startup-error.ts';
 import { PrismaClient } from './generated/prisma/client.ts';
-import { migratePglite } from './migrate.ts';
+import { migratePglite, migrationNames } from './migrate.ts';
 
 export type Db = PrismaClient;
 /** What a transaction's callback gets. */
@@ -25,6 +26,7 @@ export type DatabaseLocation =
 export async function openDatabase(location: DatabaseLocation): Promise<Database> {
   if (location.databaseUrl) {
     const db = new PrismaClient({ adapter: new PrismaPg({ connectionString: location.databaseUrl.reveal() }) });
+    await assertMigrated(db);
     return { db, close: () => db.$disconnect() };
   }
   const { dataDir, snapshot } = location;
@@ -45,6 +47,24 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
   };
 }
 
+/** Refuses a database that is not there, or that this version's migrations have not reached. */
+async function assertMigrated(db: Db): Promise<void> {
+  const [table] = await db.$queryRaw<
+    { exists: boolean }[]
+  >`SELECT to_regclass('_prisma_migrations') IS NOT NULL AS exists`.catch(() => {
+    throw new StartupError('DATABASE_URL names a database that cannot be reached: check its host, name and user.');
+  });
+  const rows = table?.exists
+    ? await db.$queryRaw<{ name: string }[]>`
+        SELECT migration_name AS name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`
+    : [];
+  const missing = migrationNames().filter((name) => !rows.some((row) => row.name === name));
+  if (missing.length > 0) {
+    await db.$disconnect();
+    throw new StartupError(`The database lacks ${missing.length} of the migrations: run \`npm run db:migrate\` first.`);
+  }
+}
+
 /** A data directory belongs to one process: two would corrupt it. */
 function lock(dataDir: string): () => void {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
@@ -55,7 +75,9 @@ function lock(dataDir: string): () => void {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     const holder = Number(readFileSync(file, 'utf8'));
     if (holder !== process.pid && isAlive(holder)) {
-      throw new Error(`DATA_DIR ${dataDir} is in use by process ${holder}; more than one process needs DATABASE_URL.`);
+      throw new StartupError(
+        `DATA_DIR ${dataDir} is in use by process ${holder}; more than one process needs DATABASE_URL.`,
+      );
     }
     writeFileSync(file, String(process.pid));
   }

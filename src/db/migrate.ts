@@ -5,6 +5,14 @@ import pg from 'pg';
 
 const migrationsFolder = new URL('../../prisma/migrations/', import.meta.url);
 
+/** The checked-in migrations, in order. */
+export function migrationNames(): string[] {
+  return readdirSync(migrationsFolder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name)
+    .sort();
+}
+
 /** What migrating needs of a connection. `run` takes several statements at once. */
 interface Connection {
   query(sql: string, params?: unknown[]): Promise<{ rows: Record<string, unknown>[] }>;
@@ -24,10 +32,7 @@ async function migrate(connection: Connection): Promise<string[]> {
     'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL',
   );
   const done = new Set(rows.map((row) => row.migration_name));
-  const names = readdirSync(migrationsFolder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && !done.has(entry.name))
-    .map((entry) => entry.name)
-    .sort();
+  const names = migrationNames().filter((name) => !done.has(name));
   for (const name of names) {
     const sql = readFileSync(new URL(`${name}/migration.sql`, migrationsFolder), 'utf8');
     const checksum = createHash('sha256').update(sql).digest('hex');

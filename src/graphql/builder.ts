@@ -4,6 +4,7 @@ import ErrorsPlugin from '@pothos/plugin-errors';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
+import { isObjectType } from 'graphql';
 import { DateTimeResolver, URLResolver } from 'graphql-scalars';
 import { getDatamodel } from '../db/generated/pothos.ts';
 import type PrismaTypes from '../db/generated/pothos.ts';
@@ -69,6 +70,12 @@ export const builder = new SchemaBuilder<{
     nodeQueryOptions: {
       description: 'Anything with an id that the caller may see; null for everything else.',
       args: { id: { description: 'The id.' } },
+      authScopes: { signedIn: true },
+      // the name of a type that is no node, or of none at all, makes an id like any other that does not exist
+      resolve: (_root, { id }, _context, { schema }, resolveNode) => {
+        const type = schema.getType(id.typename);
+        return isObjectType(type) && type.getInterfaces().some(({ name }) => name === 'Node') ? resolveNode(id) : null;
+      },
     },
     nodesQueryOptions: false,
     nodeTypeOptions: { description: 'Anything with an id that is unique over all types.' },

@@ -2,12 +2,18 @@ import { createHash } from 'node:crypto';
 import type { DomainError } from '../lib/domain-error.ts';
 
 const style = `
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; background: Canvas; color: CanvasText; }
-main { max-width: 34rem; padding: 2rem; }
-h1 { font-size: 1.4rem; line-height: 1.25; margin: 0 0 .75rem; }
-li { margin: .35rem 0; }
-code { font-size: .85rem; opacity: .75; }
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; --ground: #f4f4f2; --card: #fff; --ink: #1b1d24;
+  --soft: #5b606d; --line: #dedfe3; }
+@media (prefers-color-scheme: dark) { :root { --ground: #121317; --card: #1b1d23; --ink: #eceef3; --soft: #a4a9b6; --line: #30333c; } }
+* { box-sizing: border-box; }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem; background: var(--ground); color: var(--ink); }
+main { width: 100%; max-width: 32rem; padding: 2rem; background: var(--card); border: 1px solid var(--line); border-radius: 14px; }
+h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .5rem; }
+h2 { font-size: 1rem; margin: 1.5rem 0 .25rem; }
+p { margin: 0; }
+ol { margin: 0; padding-left: 1.25rem; }
+li { margin: .25rem 0; }
+code { display: block; margin-top: 1.5rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .85rem; }
 `;
 // tells nothing but how it ended: the page of the app that opened it reads the connection's state by itself
 const script = `

@@ -15,10 +15,12 @@ const logo =
   '<path d="M9 12h6" stroke="#fff" stroke-width="2"/><circle cx="7" cy="12" r="2.5" fill="none" stroke="#fff" stroke-width="2"/>' +
   '<circle cx="17" cy="12" r="2.5" fill="#fff"/></svg>';
 const favicon = `data:image/svg+xml,${encodeURIComponent(logo.replace('<svg', '<svg xmlns="http://www.w3.org/2000/svg"'))}`;
+// Tabs that it opens with carry a stale shift, which takes effect when pressed: the tab jumps away from under the first click.
+const style = '.graphiql-tab { transform: none !important; }';
 
-/** What GraphiQL is given. No tabs are none at all: it fails on an empty list. */
+/** What GraphiQL is given. Subscriptions go as POST too: by GET it would be refused. No tabs are none at all: it fails on an empty list. */
 export function graphiqlOptions(tabs: GraphiqlTab[]): GraphiQLOptions {
-  return { title, logo, favicon, ...(tabs.length > 0 && { defaultTabs: tabs }) };
+  return { title, logo, favicon, method: 'POST', ...(tabs.length > 0 && { defaultTabs: tabs }) };
 }
 
 /**
@@ -40,5 +42,5 @@ export function graphiqlPage(options: GraphiQLOptions): string {
       localStorage.setItem('graphiql:tabs-given', id);
       history.replaceState(null, '', location.pathname); // it keeps the edited query in the address as well
     })(...${values});`;
-  return renderGraphiQL(options).replace('<body', () => `<script>${script}</script><body`);
+  return renderGraphiQL(options).replace('</head>', () => `<style>${style}</style><script>${script}</script></head>`);
 }

@@ -29,12 +29,22 @@ export async function oauthCallback(deps: ConnectDeps, request: Request): Promis
 /** response_mode=form_post: the browser comes back by itself with a GET, which brings the cookie along. */
 async function formPost(deps: ConnectDeps, request: Request, path: string): Promise<Response> {
   const isForm = request.headers.get('content-type')?.split(';')[0]?.trim() === 'application/x-www-form-urlencoded';
-  const body = isForm ? await request.text() : '';
-  const params = new URLSearchParams(body.length <= longestFormBytes ? body : '');
-  const held = await holdConnect(deps, params);
+  const params = new URLSearchParams(isForm ? await readBody(request) : '');
+  const held = await holdConnect(deps, { path, params });
   if (held.kind === 'page') return answer({ kind: 'page', error: held.error, clearCookie: null });
-  const location = `${path}?${new URLSearchParams({ state: held.state })}`;
-  return new Response(null, { status: 303, headers: { ...headers, Location: location } });
+  return new Response(null, { status: 303, headers: { ...headers, Location: `${path}?${held.query}` } });
+}
+
+/** A body as text; nothing where it is longer than an answer can be, which is then not read to its end. */
+async function readBody(request: Request): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.byteLength;
+    if (size > longestFormBytes) return '';
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function answer(outcome: CallbackOutcome): Response {

@@ -79,7 +79,7 @@ export function createIdentify(deps: IdentityDeps): (credentials: Credentials) =
           ? await jwtVerify(token, key, { ...options, algorithms: asymmetric })
           : await jwtVerify(token, key, { ...options, algorithms: ['HS256'] });
       const { sub, exp } = payload;
-      if (!sub || sub.length > 255 || exp === undefined)
+      if (!sub || sub.length > 255 || /\p{Cc}/u.test(sub) || exp === undefined)
         throw new UnauthenticatedError('The identity token names nobody.');
       return { userId: sub, expiresAt: new Date(exp * 1000) };
     } catch (error) {

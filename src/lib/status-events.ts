@@ -13,6 +13,8 @@ export interface StatusEvents {
 export interface StatusSubscription {
   /** True as soon as something has changed since the last call; false once closed. */
   changed(): Promise<boolean>;
+  /** Ends a wait as a change does. A reader that has waited long enough calls this: a wait given up would swallow the next change. */
+  wake(): void;
   close(): void;
 }
 
@@ -46,6 +48,7 @@ export function createStatusEvents(): StatusEvents {
           wake = null;
           return !closed;
         },
+        wake: onEvent,
         close() {
           closed = true;
           for (const topic of names) emitter.off(topic, onEvent);

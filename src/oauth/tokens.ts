@@ -136,7 +136,7 @@ async function validateIdToken(
     const tokens = await library.processAuthorizationCodeResponse(metadata, relyingParty, response, {
       expectedNonce: nonce,
     });
-    await library.validateApplicationLevelSignature(metadata, response, libraryFetch(fetch));
+    await library.validateApplicationLevelSignature(metadata, response, libraryFetch(fetch, { read: readKeys }));
     const claims = library.getValidatedIdTokenClaims(tokens);
     return readAccount(claims, { id: ['sub'], email: ['email'], name: ['name', 'preferred_username'] });
   } catch (error) {
@@ -144,6 +144,12 @@ async function validateIdToken(
     if (error instanceof OAuthError) throw error;
     throw fail({ kind: 'rejected', code: 'ID_TOKEN_INVALID' });
   }
+}
+
+/** Keys that did not come decide nothing about the id_token. */
+function readKeys(answer: ProviderResponse): Response {
+  if (answer.status === 200) return toResponse(answer);
+  throw fail({ kind: 'retry', code: 'PROVIDER_UNAVAILABLE', retryAfterSeconds: null, lost: false });
 }
 
 /** A token answer in the form that RFC 6749 5.1 gives it. */

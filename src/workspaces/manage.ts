@@ -55,8 +55,9 @@ export async function removeWorkspaceMember(
   caller: Caller,
   input: { workspaceId: string; subject: string },
 ): Promise<void> {
-  await changeMember(deps, caller, input, null, async (tx) => {
-    const { count } = await store.deleteMember(tx, input.workspaceId, input.subject);
+  const subject = readText(input.subject, 'input.subject', 'A subject', 255);
+  await changeMember(deps, caller, { workspaceId: input.workspaceId, subject }, null, async (tx) => {
+    const { count } = await store.deleteMember(tx, input.workspaceId, subject);
     if (count === 0) throw new NotFoundError('member');
   });
 }

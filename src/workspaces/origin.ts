@@ -24,6 +24,8 @@ export function readOrigin(text: string): { origin: string } | { fault: string }
     };
   }
   const url = new URL(value);
+  // the parser also reads `%2a` and full-width characters
+  if (url.hostname.includes('*')) return { fault: 'An origin has no wildcard: enter each one.' };
   if (url.protocol === 'http:' && !isLocalhost(url.hostname)) {
     return { fault: 'An origin is https; http is for localhost only.' };
   }

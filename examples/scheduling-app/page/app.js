@@ -20,7 +20,7 @@ const AVAILABLE_CONNECTORS = /* GraphQL */ `
     availableConnectors {
       id
       name
-      provider { name }
+      provider { key name }
       currentUserConnection { ...ConnectionFields }
     }
   }
@@ -246,7 +246,10 @@ async function loadConnectors() {
   byId('no-connectors').hidden = cards.size > 0;
 }
 
-/** The browser may be on its way back from the provider: takes what the address says, and cleans it. */
+/**
+ * The browser may be on its way back from the provider: takes what the address says, and cleans it. Answers the connector
+ * that is said to be connected; the address alone is no proof, since somebody else may be signed in here by now.
+ */
 async function finishReturn() {
   const url = new URL(location.href);
   const take = (name) => {
@@ -254,20 +257,20 @@ async function finishReturn() {
     url.searchParams.delete(name);
     return value;
   };
+  const connectorId = take('connector_id');
   const [connectCode, errorCode, status] = ['connect_code', 'connection_error', 'connection_status'].map(take);
-  take('connector_id');
   history.replaceState(null, '', url);
 
   if (errorCode) {
     const code = errorCode.toUpperCase();
-    notify('error', RETURN_SENTENCES[code] ?? `The calendar could not be connected (${code}).`);
+    const kind = code === 'CONSENT_DENIED' ? 'info' : 'error';
+    notify(kind, RETURN_SENTENCES[code] ?? 'The calendar could not be connected. Nothing has changed; try again.');
   } else if (connectCode) {
     const { completeConnection: result } = await graphql(COMPLETE, { input: { connectCode } });
-    if (result.__typename === 'CompleteConnectionPayload') notify('success', 'Your calendar is connected.');
-    else notify('error', RETURN_SENTENCES[result.code] ?? result.message, result.remedy?.steps);
-  } else if (status === 'connected') {
-    notify('success', 'Your calendar is connected.');
+    if (result.__typename === 'CompleteConnectionPayload') return connectorId;
+    notify('error', RETURN_SENTENCES[result.code] ?? result.message, result.remedy?.steps);
   }
+  return status === 'connected' ? connectorId : null;
 }
 
 async function changeSession(method, body) {
@@ -308,8 +311,9 @@ async function showSignedIn() {
     },
   });
 
-  await finishReturn().catch((error) => notify('error', error.message));
+  const connectedId = await finishReturn().catch((error) => notify('error', error.message));
   await loadConnectors();
+  if (cards.get(connectedId)?.status === 'CONNECTED') notify('success', 'Your calendar is connected.');
 
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState === 'visible') loadConnectors().catch(() => {});

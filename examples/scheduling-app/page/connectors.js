@@ -59,7 +59,7 @@ function eventItem({ title, startsAt, endsAt, place }) {
 }
 
 /**
- * @param {{ id: string, name: string, provider: { name: string } }} connector
+ * @param {{ id: string, name: string, provider: { key: string, name: string } }} connector
  * @param {{ connect: () => void, disconnect: () => void, readEvents: () => void }} actions
  */
 export function createCard(connector, actions) {
@@ -94,7 +94,7 @@ export function createCard(connector, actions) {
     'footer',
     { className: 'token', testId: 'token' },
     meter,
-    element('span', {}, 'Token ', fingerprint),
+    element('span', {}, 'Token fingerprint ', fingerprint),
     expiresIn,
     refreshes,
   );
@@ -110,7 +110,10 @@ export function createCard(connector, actions) {
         'div',
         {},
         element('h2', { id: headingId, testId: 'connector-name' }, name),
-        element('p', { className: 'provider' }, connector.provider.name),
+        // The name of a custom provider tells a user nothing that the connector's own name does not.
+        ...(connector.provider.key === 'custom'
+          ? []
+          : [element('p', { className: 'provider' }, connector.provider.name)]),
       ),
       status,
     ),
@@ -126,6 +129,7 @@ export function createCard(connector, actions) {
   let last = null;
   let tokensSeen = 0;
   let lifetimeMs = 0;
+  let focused = null;
 
   return {
     node,
@@ -136,6 +140,7 @@ export function createCard(connector, actions) {
       const missingScopes = state.missingScopes ?? [];
       const isConnected = state.status === 'CONNECTED';
       const isPartial = isConnected && missingScopes.length > 0;
+      const isNews = node.dataset.status !== state.status;
       node.dataset.status = state.status;
       node.dataset.reason = state.reconnectReason ?? '';
       if (status.textContent !== known.label) status.textContent = known.label;
@@ -166,7 +171,7 @@ export function createCard(connector, actions) {
       const steps = state.problem?.remedy?.steps ?? [];
       if (state.status === 'UNAVAILABLE' && steps.length > 0) {
         fill(failure, ...failureBox({ message: 'What has to be done', steps }));
-      } else {
+      } else if (isNews) {
         fill(failure);
       }
     },
@@ -209,8 +214,11 @@ export function createCard(connector, actions) {
     },
 
     setBusy(isBusy) {
+      if (isBusy) focused = buttons.find((button) => button === document.activeElement) ?? null;
       node.setAttribute('aria-busy', String(isBusy));
       for (const button of buttons) button.disabled = isBusy;
+      // A button that was disabled or has gone loses the focus; whoever uses the keyboard would begin at the top again.
+      if (!isBusy && focused) (focused.hidden ? buttons.find((button) => !button.hidden) : focused)?.focus();
     },
   };
 }

@@ -22,6 +22,7 @@ const AppOrigin = builder.objectRef<{ kind: typeof OriginKind.$inferType; origin
 
 export const AppKey = builder.prismaNode('AppKey', {
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, { caller }) => ({ id, AND: appKeysVisibleTo(caller) }),
   fields: (t) => ({
     prefix: t.exposeString('prefix', {}),
@@ -32,6 +33,7 @@ export const AppKey = builder.prismaNode('AppKey', {
 
 export const App = builder.prismaNode('App', {
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, { caller }) => ({ id, AND: appsVisibleTo(caller) }),
   fields: (t) => ({
     name: t.exposeString('name', {}),
@@ -77,6 +79,7 @@ builder.queryField('app', (t) =>
   t.prismaField({
     type: App,
     nullable: true,
+    authScopes: { signedIn: true },
     description: 'An app by id; null for one that the caller may not know of.',
     args: { id: t.arg.id({ description: "The app's id." }) },
     resolve: (query, _root, { id }, { caller, features }) =>

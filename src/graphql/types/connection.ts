@@ -3,10 +3,10 @@ import { disconnect } from '../../connections/disconnect.ts';
 import { NotConnectedError, ProviderUnavailableError, ReconnectRequiredError } from '../../connections/errors.ts';
 import { type ConnectionView, loadConnections, type StatusChange, watchStatus } from '../../connections/status.ts';
 import { readToken, type TokenAnswer } from '../../connections/token.ts';
-import { globalId, idOf } from '../../lib/global-id.ts';
+import { idOf } from '../../lib/global-id.ts';
 import { NotFoundError } from '../../workspaces/errors.ts';
 import { builder } from '../builder.ts';
-import { flowErrors, identityTokenExpired, UserError } from '../errors.ts';
+import { asValue, flowErrors, identityTokenExpired, UserError } from '../errors.ts';
 import { connectorsVisibleTo } from '../visibility.ts';
 import { ConnectBinding, ConnectionStatus, ReconnectReason } from './enums.ts';
 import { ConnectionConfigEntry } from './named-value.ts';
@@ -39,10 +39,11 @@ builder.objectType(AppUserConnection, {
       nullable: true,
       description: 'Why the user must consent again, where they must.',
     }),
-    problem: t.expose('problem', {
+    problem: t.field({
       type: UserError,
       nullable: true,
       description: 'Why it is unavailable, where it is.',
+      resolve: ({ problem }) => problem && asValue(problem),
     }),
     account: t.expose('account', { type: ConnectedAccount, nullable: true, description: 'Whose account it is.' }),
     requestedScopes: t.exposeStringList('requestedScopes', { description: 'What was asked for at consent.' }),
@@ -266,12 +267,12 @@ builder.mutationField('disconnectAppUser', (t) =>
   }),
 );
 
-const ConnectionStatusEvent = builder.objectRef<StatusChange>('ConnectionStatusEvent').implement({
+const ConnectionStatusEvent = builder.objectRef<StatusChange & { askedId: string }>('ConnectionStatusEvent').implement({
   description: 'The status of the calling user at a connector, as of an instant.',
   fields: (t) => ({
     connectorId: t.id({
       description: 'The connector that was asked about.',
-      resolve: ({ connectorId }) => globalId('Connector', connectorId),
+      resolve: ({ askedId }) => askedId,
     }),
     connection: t.field({
       type: AppUserConnection,
@@ -294,7 +295,10 @@ const ConnectionStatusEvent = builder.objectRef<StatusChange>('ConnectionStatusE
       type: UserError,
       nullable: true,
       description: 'Why it is unavailable, where it is.',
-      resolve: ({ view }) => (view ? view.problem : new NotFoundError('connector')),
+      resolve: ({ view }) => {
+        const problem = view ? view.problem : new NotFoundError('connector');
+        return problem && asValue(problem);
+      },
     }),
     missingScopes: t.stringList({
       description: 'What the connector asks for now and the user has not granted.',
@@ -312,10 +316,10 @@ builder.subscriptionField('connectionStatus', (t) =>
       "The calling user's status at a connector: now, at once, then every change. Ends with the identity token: over WebSocket with close code 4403 `identity-token-expired`, over SSE with that as the last event's error.",
     args: { connectorId: t.arg.id({ description: "The connector's id." }) },
     subscribe: (_root, { connectorId }, { caller, features }) =>
-      watchStatus(features, caller, idOf('Connector', connectorId) ?? connectorId),
-    resolve: (change) => {
+      watchStatus(features, caller, idOf('Connector', connectorId) ?? ''),
+    resolve: (change, { connectorId }) => {
       if (change === 'identity-token-expired') throw identityTokenExpired();
-      return change;
+      return { ...change, askedId: connectorId };
     },
   }),
 );

@@ -18,6 +18,7 @@ import { RedirectUri } from './redirect-uri.ts';
 
 export const Connector = builder.prismaNode('Connector', {
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, { caller }) => ({ id, AND: connectorsVisibleTo(caller) }),
   fields: (t) => ({
     name: t.exposeString('name', {}),
@@ -78,6 +79,7 @@ builder.queryFields((t) => ({
   connector: t.prismaField({
     type: Connector,
     nullable: true,
+    authScopes: { signedIn: true },
     description: 'A connector by id; null for one that the caller may not know of.',
     args: { id: t.arg.id({ description: "The connector's id." }) },
     resolve: (query, _root, { id }, { caller, features }) =>

@@ -15,6 +15,7 @@ const oldestFirst = [{ createdAt: 'asc' as const }, { id: 'asc' as const }];
 
 export const WorkspaceMember = builder.prismaNode('WorkspaceMember', {
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, { caller }) => ({ id, ...memberRowsVisibleTo(caller) }),
   fields: (t) => ({
     subject: t.exposeString('subject', {}),
@@ -25,6 +26,7 @@ export const WorkspaceMember = builder.prismaNode('WorkspaceMember', {
 
 export const WorkspaceKey = builder.prismaNode('WorkspaceKey', {
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, { caller }) => ({ id, ...memberRowsVisibleTo(caller) }),
   fields: (t) => ({
     name: t.exposeString('name', {}),
@@ -37,6 +39,7 @@ export const WorkspaceKey = builder.prismaNode('WorkspaceKey', {
 
 export const Workspace = builder.prismaNode('Workspace', {
   id: { field: 'id' },
+  nullable: true,
   findUnique: (id, { caller }) => ({ id, AND: workspacesVisibleTo(caller) }),
   fields: (t) => ({
     name: t.exposeString('name', {}),
@@ -69,6 +72,7 @@ builder.queryFields((t) => ({
   workspace: t.prismaField({
     type: Workspace,
     nullable: true,
+    authScopes: { signedIn: true },
     description: 'A workspace by id; null for one that the caller may not know of.',
     args: { id: t.arg.id({ description: "The workspace's id." }) },
     resolve: (query, _root, { id }, { caller, features }) =>
