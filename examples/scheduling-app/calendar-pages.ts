@@ -48,7 +48,7 @@ const STYLE = `
   .accounts b { display: block; font-weight: 600; } .accounts small, li small { color: var(--soft); font-size: 14px; }
   fieldset { border: 0; margin: 0 0 24px; padding: 0; } legend { padding: 0 0 8px; font-weight: 600; }
   label, .fixed { display: flex; gap: 12px; align-items: baseline; padding: 10px 0; border-top: 1px solid var(--line); }
-  input[type=checkbox] { flex: none; width: 17px; height: 17px; accent-color: var(--accent); transform: translateY(3px); }
+  input[type=checkbox] { flex: none; margin: 0; width: 17px; height: 17px; accent-color: var(--accent); transform: translateY(3px); }
   label code, .fixed code { display: block; color: var(--soft); font-size: 13px; }
   .row { display: flex; gap: 10px; justify-content: flex-end; }
   ul { list-style: none; margin: 0 0 -14px; padding: 0; }

@@ -100,7 +100,7 @@ function editScopes(name: string): string {
   return `mutation ${name}($input: EditConnectorInput!) {
   editConnector(input: $input) {
     ... on EditConnectorPayload {
-      connector { id scopes updatedAt }
+      connector { name scopes updatedAt }
     }
     ${ERROR_FIELDS}
   }

@@ -285,6 +285,7 @@ async function storeConnection(
   const id = connectionId(flow.connectorId, flow.appId, flow.userId);
   const tokens = sealGrant(deps.keyring, id, grant, receivedAt, null);
   const stored = await deps.db.$transaction(async (tx) => {
+    await store.takeTurn(tx, id); // of two first flows at once, the second finds the first one's grant and takes it back
     await store.deleteFlow(tx, flow.id);
     const connector = await store.shareConnector(tx, flow.connectorId);
     const isOpen =

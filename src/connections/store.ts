@@ -146,13 +146,18 @@ export async function shareApp(tx: Db | Tx, id: string): Promise<boolean> {
 
 /** Whoever writes tokens or their connection locks the connection first: in any other order two of them could wait for each other. */
 async function lockConnection(tx: Tx, connectionId: string): Promise<void> {
-  await tx.$queryRaw`SELECT id FROM connection WHERE id = ${connectionId} FOR UPDATE`;
+  await tx.$queryRaw`SELECT id FROM connection WHERE id = ${connectionId} FOR NO KEY UPDATE`;
 }
 
 /** Reads a connection and its tokens, and keeps others from changing the tokens until the transaction ends. */
 export async function lockWithCredential(tx: Tx, connectionId: string) {
   await lockConnection(tx, connectionId);
   return tx.connection.findUnique({ where: { id: connectionId }, include: { credential: true } });
+}
+
+/** Makes whoever connects the same connection wait until the transaction ends, also while there is no row that could be locked. */
+export async function takeTurn(tx: Tx, connectionId: string): Promise<void> {
+  await tx.$queryRaw`SELECT 1 FROM pg_advisory_xact_lock(hashtextextended(${connectionId}, 0))`;
 }
 
 /** New tokens in, old ones out. The version moves, so that a refresh of the old tokens that is still under way writes nothing. */

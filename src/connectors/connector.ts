@@ -53,6 +53,7 @@ export interface Reading<T> {
 
 const maxScopes = 200;
 const scopeTokenPattern = /^[\x21\x23-\x5b\x5d-\x7e]{1,500}$/; // RFC 6749 3.3
+const parameterValuePattern = /^[^\p{Cc}\p{Cs}]{0,1000}$/u; // half a character (Cs) cannot be stored
 const visiblePattern = /^[\x20-\x7e]+$/; // RFC 6749 appendix A.1 and A.2
 
 /** Reads scopes, one per line: order kept, blank lines and duplicates dropped. The first line is 1. */
@@ -167,10 +168,11 @@ export function readCustomProvider(
         path: `${path}.extraAuthorizationParams.${index}.name`,
         message: `${param.name} is set by the service and cannot be an extra parameter.`,
       });
-    } else if (!/^[A-Za-z0-9_.-]{1,100}$/.test(param.name) || param.value.length > 1000) {
+    } else if (!/^[A-Za-z0-9_.-]{1,100}$/.test(param.name) || !parameterValuePattern.test(param.value)) {
       faults.push({
         path: `${path}.extraAuthorizationParams.${index}`,
-        message: 'A parameter has a name of letters, digits, _ . or -, and a value of at most 1000 characters.',
+        message:
+          'A parameter has a name of letters, digits, _ . or -, and a value of at most 1000 characters, none of them a control character.',
       });
     }
   });

@@ -36,7 +36,7 @@ export function findConnector(db: Db | Tx, id: string) {
 
 /** Reads a connector and keeps others from changing it until the transaction ends. */
 export async function lockConnector(tx: Tx, id: string): Promise<Connector | null> {
-  await tx.$queryRaw`SELECT id FROM connector WHERE id = ${id} FOR UPDATE`;
+  await tx.$queryRaw`SELECT id FROM connector WHERE id = ${id} FOR NO KEY UPDATE`;
   return findConnector(tx, id);
 }
 

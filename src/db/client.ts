@@ -22,10 +22,16 @@ export type DatabaseLocation =
   | { databaseUrl: Secret }
   | { databaseUrl: null; dataDir: string | null; snapshot?: Blob | undefined };
 
+/** The embedded database has one connection, for which transactions queue: a burst of them takes longer than Prisma waits by default. */
+const transactionOptions = { maxWait: 15_000, timeout: 15_000 };
+
 /** Opens the database. The embedded one is migrated first; a PostgreSQL server is migrated by `npm run db:migrate`. */
 export async function openDatabase(location: DatabaseLocation): Promise<Database> {
   if (location.databaseUrl) {
-    const db = new PrismaClient({ adapter: new PrismaPg({ connectionString: location.databaseUrl.reveal() }) });
+    const db = new PrismaClient({
+      adapter: new PrismaPg({ connectionString: location.databaseUrl.reveal() }),
+      transactionOptions,
+    });
     await assertMigrated(db);
     return { db, close: () => db.$disconnect() };
   }
@@ -36,7 +42,7 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
     ...(snapshot && { loadDataDir: snapshot }),
   });
   await migratePglite(pglite);
-  const db = new PrismaClient({ adapter: new PrismaPGlite(pglite) });
+  const db = new PrismaClient({ adapter: new PrismaPGlite(pglite), transactionOptions });
   return {
     db,
     async close() {

@@ -189,7 +189,7 @@ builder.objectType(ConfirmationRequiredError, {
 
 /** An error as the value of a field: graphql-js takes an Error that a resolver returns for one that was thrown. */
 export function asValue(error: DomainError): DomainError & { __typename: string } {
-  return { ...error, name: error.name, message: error.message, __typename: error.name };
+  return Object.assign({}, error, { name: error.name, message: error.message, __typename: error.name });
 }
 
 /** The one place where an error of ours becomes a GraphQL error: on a field that is no union. Null for everything else. */

@@ -138,7 +138,8 @@ function readIdentity(deps: AppDeps, appId: string, input: IdentityInput) {
   const identityIssuer = readText(input.issuer, `input.identity.${input.type}.issuer`, 'An issuer', 2048);
   const identityAudience = readText(input.audience, `input.identity.${input.type}.audience`, 'An audience', 255);
   if (input.type === 'jwks') {
-    const fault = deps.checkUrl(input.jwksUrl);
+    const tooLong = input.jwksUrl.length > 2048;
+    const fault = tooLong ? 'A URL has at most 2048 characters.' : deps.checkUrl(input.jwksUrl);
     if (fault) throw new ValidationError([{ path: 'input.identity.jwks.jwksUrl', message: fault }]);
     return {
       identityIssuer,

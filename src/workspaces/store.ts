@@ -19,7 +19,7 @@ export function findPlan(db: Db, workspaceId: string) {
 
 /** Serialises changes to a workspace's members: whoever holds the row decides alone. */
 export async function lockWorkspace(tx: Tx, workspaceId: string): Promise<void> {
-  await tx.$queryRaw`SELECT id FROM workspace WHERE id = ${workspaceId} FOR UPDATE`;
+  await tx.$queryRaw`SELECT id FROM workspace WHERE id = ${workspaceId} FOR NO KEY UPDATE`;
 }
 
 export function findMember(tx: Tx, workspaceId: string, subject: string) {

@@ -7,6 +7,7 @@ import { type Config, parseConfig } from '../../src/config.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { type CalendarProvider, startCalendarProvider } from './local-provider.ts';
+import { createDatabase } from './postgres.ts';
 
 export const operatorKey = 'operator-key-of-the-tests';
 
@@ -53,14 +54,25 @@ async function freePort(): Promise<number> {
   });
 }
 
+/** A database of the test's own on the PostgreSQL server that TEST_DATABASE_URL names; null where the tests run on PGlite. */
+async function ownPostgres(): Promise<string | null> {
+  const template = inject('databaseTemplate');
+  if (!template) return null;
+  const database = await createDatabase(template.serverUrl, template.name);
+  onTestFinished(() => database.drop());
+  return database.url;
+}
+
 /** A service of the test's own, on a database of its own; stopped when the test has finished. `env` overrides the environment. */
 export async function startService(env: Record<string, string> = {}, overrides: Overrides = {}): Promise<Service> {
   const port = await freePort();
+  const postgres = overrides.snapshot || env.DATA_DIR ? null : await ownPostgres();
   const config = parseConfig({
     PORT: String(port),
     DATA_DIR: 'memory://',
     OPERATOR_KEY: operatorKey,
     LOG_LEVEL: 'debug',
+    ...(postgres && { DATABASE_URL: postgres }),
     ...env,
   });
   const clock = createTestClock();

@@ -165,7 +165,7 @@ function customOf(input: typeof CustomProviderInput.$inferInput | null | undefin
     const { issuer, clientAuthentication, extraAuthorizationParams } = input.discovery;
     return {
       type: 'discovery',
-      issuer: issuer.pathname === '/' && !issuer.search ? issuer.origin : issuer.href,
+      issuer: issuer.href === `${issuer.origin}/` ? issuer.origin : issuer.href,
       clientAuthentication: clientAuthentication ?? 'CLIENT_SECRET_POST',
       extraAuthorizationParams: extraAuthorizationParams ?? [],
     };

@@ -1,0 +1,77 @@
+/** Takes the pictures of the README from the running demo, in Chromium: `npx tsx scripts/screenshots.ts`. */
+import { mkdirSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Page } from 'playwright-core';
+import { startDemo } from '../examples/scheduling-app/demo.ts';
+import { chromiumIsAbsent, launchChromium } from '../test/support/chromium.ts';
+
+const folder = fileURLToPath(new URL('../docs/images/', import.meta.url));
+const longestBytes = 300_000;
+const graphiqlSize = { width: 1280, height: 720 };
+
+const browser = await launchChromium();
+if (!browser) throw new Error(chromiumIsAbsent);
+const demo = await startDemo(process.env);
+mkdirSync(folder, { recursive: true });
+try {
+  const context = await browser.newContext({ deviceScaleFactor: 2, colorScheme: 'light', locale: 'en-GB' });
+  const app = await context.newPage();
+  await app.setViewportSize({ width: 760, height: 900 });
+  demo.provider.setAccessTokenSeconds(3);
+
+  await app.goto(demo.appUrl);
+  await app.getByTestId('sign-in-person-one').click();
+  await app.getByTestId('connect-button').click();
+  await app.getByTestId('account-blue').click();
+  await app.getByTestId('allow').waitFor();
+  await take(app, 'provider-consent', { width: 560, height: 600 });
+
+  // one token that is short, so that the next picture shows a refresh, then one of the usual length
+  await app.getByTestId('allow').click();
+  await app.locator('[data-testid=token][data-refreshes="0"]').waitFor();
+  demo.provider.setAccessTokenSeconds(30);
+  await app.locator('[data-testid=token][data-refreshes="1"]').waitFor();
+  await app.getByTestId('token-expires-in').getByText('valid for 2').waitFor();
+  await take(app, 'app-connected', { width: 760, height: await bottomOf(app) });
+
+  const graphiql = await context.newPage();
+  await graphiql.setViewportSize(graphiqlSize);
+  await graphiql.goto(`${demo.serviceUrl}/graphql`);
+  await graphiql.getByRole('button', { name: 'EditScopes', exact: true }).click();
+  // what it has stored of the tab, it knows
+  await graphiql.waitForFunction("localStorage.getItem('graphiql:tabState')?.match(/\"activeTabIndex\":2\\b/)");
+  await graphiql.locator('.graphiql-execute-button').click();
+  await graphiql.locator('.graphiql-response').getByText('updatedAt').waitFor();
+  await graphiql.mouse.move(0, 0);
+  await graphiql.waitForTimeout(1500); // its scroll bars fade
+  await take(graphiql, 'graphiql-edit-scopes', graphiqlSize, 'allow');
+
+  await app.getByTestId('reconnect-button').waitFor();
+  await take(app, 'app-reconnect', { width: 760, height: await bottomOf(app) });
+
+  await app.goto(`${demo.appUrl}/api/external-auth/callback?state=unknown&code=unknown`);
+  await take(app, 'callback-error', { width: 760, height: 440 });
+} finally {
+  await browser.close();
+  await demo.stop();
+}
+
+async function take(
+  page: Page,
+  name: string,
+  viewport: { width: number; height: number },
+  animations: 'disabled' | 'allow' = 'disabled',
+): Promise<void> {
+  await page.setViewportSize(viewport);
+  const path = `${folder}${name}.png`;
+  await page.screenshot({ path, animations, caret: 'hide' });
+  const bytes = statSync(path).size;
+  console.log(`${name}.png ${Math.ceil(bytes / 1024)} kB`);
+  if (bytes > longestBytes) process.exitCode = 1;
+}
+
+/** Where the last card ends, with some air below it. */
+async function bottomOf(page: Page): Promise<number> {
+  const box = await page.getByTestId('connector-card').last().boundingBox();
+  return Math.ceil((box?.y ?? 0) + (box?.height ?? 0) + 40);
+}

@@ -1,0 +1,182 @@
+import type { Locator, Page, Request } from 'playwright-core';
+import { expect, test, vi } from 'vitest';
+import { useChromium } from '../support/browser.ts';
+import { freeDemoPorts, setScopes, startTestDemo } from '../support/demo.ts';
+import { startService } from '../support/harness.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+const openBrowser = useChromium();
+
+const SHOWN = { timeout: 30_000 };
+const TABS = ['Connectors', 'Add', 'EditScopes', 'PutScopesBack', 'Delete', 'Connect', 'WatchStatus'];
+
+test('20, 13, 15, 21, 38. GraphiQL opens with the demo’s tabs filled in, and each runs as it is, by its button', async () => {
+  const demo = await startTestDemo();
+  const page = await openBrowser();
+  await openGraphiql(page, demo.serviceUrl);
+  expect(await tabs(page).allInnerTexts()).toEqual(TABS);
+  await expect.poll(() => textOf(variables(page))).toContain(demo.connectorId);
+  await page.getByRole('button', { name: 'Headers', exact: true }).click();
+  await expect.poll(() => textOf(headers(page))).toContain('"Authorization": "Bearer wsk_');
+  await page.getByRole('button', { name: 'Variables', exact: true }).click();
+
+  expect(await run(page, 'Connectors')).toMatchObject({
+    app: {
+      name: 'Scheduling app',
+      redirectUris: [
+        { kind: 'LIVE', uri: `${demo.appUrl}/api/external-auth/callback` },
+        { kind: 'SERVICE', uri: `${demo.serviceUrl}/api/external-auth/callback` },
+      ],
+    },
+    connector: { id: demo.connectorId, name: 'Team calendar', scopes: demo.scopes },
+  });
+  expect(await run(page, 'Add')).toMatchObject({ addConnector: { connector: { name: 'Second calendar' } } });
+  expect(await run(page, 'EditScopes')).toMatchObject({
+    editConnector: { connector: { name: 'Team calendar', scopes: [...demo.scopes, 'calendar.write'] } },
+  });
+  expect(await run(page, 'PutScopesBack')).toMatchObject({ editConnector: { connector: { scopes: demo.scopes } } });
+  expect(await run(page, 'Delete')).toMatchObject({
+    deleteConnector: { code: 'CONFIRMATION_REQUIRED', affectedUsers: 0 },
+  });
+
+  // begun here, in this browser, and finished by it
+  const { connectAppUser } = (await run(page, 'Connect')) as {
+    connectAppUser: { redirectUrl: string; binding: string };
+  };
+  expect(connectAppUser.binding).toBe('COOKIE');
+  const consent = await page.context().newPage();
+  await consent.goto(connectAppUser.redirectUrl);
+  await consent.getByTestId('account-blue').click();
+  await consent.getByTestId('allow').click();
+  await consent.waitForURL(`${demo.appUrl}/**`);
+  expect(new URL(consent.url()).searchParams.get('connection_status')).toBe('connected');
+  expect(await run(page, 'Delete')).toMatchObject({
+    deleteConnector: { affectedUsers: 1, affectedApps: [{ id: demo.appId }] },
+  });
+
+  // the subscription runs on: its first event, then one after an edit
+  await choose(page, 'WatchStatus');
+  await press(page);
+  await expect.poll(() => textOf(answer(page)), SHOWN).toContain('"status": "CONNECTED"');
+  expect(await textOf(answer(page))).toContain('"email": "blue@example.com"');
+  await setScopes(demo, [...demo.scopes, 'calendar.write']);
+  await expect.poll(() => textOf(answer(page)), SHOWN).toContain('"reconnectReason": "SCOPES_CHANGED"');
+});
+
+test('GraphiQL keeps what was edited for the same run of the demo, and forgets it with its keys when another has been started', async () => {
+  const ports = await freeDemoPorts();
+  const yesterday = await startTestDemo(ports);
+  const page = await openBrowser();
+  await openGraphiql(page, yesterday.serviceUrl);
+  await choose(page, 'Delete');
+  await write(page, 'query Mine { __typename }');
+  await expect.poll(() => tabs(page).allInnerTexts()).toContain('Mine');
+  await expect.poll(() => page.evaluate("localStorage.getItem('graphiql:tabState')")).toContain('Mine');
+  await page.reload();
+  await expect.poll(() => tabs(page).allInnerTexts(), SHOWN).toEqual(TABS.with(4, 'Mine'));
+  expect(await run(page, 'Connectors')).toMatchObject({ connector: { id: yesterday.connectorId } });
+  await expect.poll(() => page.url()).toContain('?query=');
+  await yesterday.stop();
+
+  const today = await startTestDemo(ports);
+  expect(today.connectorId).not.toBe(yesterday.connectorId);
+  await page.reload();
+  await expect.poll(() => tabs(page).allInnerTexts(), SHOWN).toEqual(TABS);
+  expect(page.url()).toBe(`${today.serviceUrl}/graphql`);
+  expect(await run(page, 'Connectors')).toMatchObject({ connector: { id: today.connectorId } });
+  expect(await run(page, 'EditScopes')).toMatchObject({ editConnector: { connector: { name: 'Team calendar' } } });
+  expect(await storage(page)).not.toContain(yesterday.workspaceKey);
+  await today.stop();
+
+  // the service alone, on the same port: nothing of the demo is left
+  await startListening(ports.PORT);
+  await page.reload();
+  await expect.poll(() => tabs(page).allInnerTexts(), SHOWN).toEqual(['<untitled>']);
+  expect(await storage(page)).not.toContain(today.workspaceKey);
+});
+
+test('GraphiQL of a service that gives no tabs opens, runs what is written, and keeps it', async () => {
+  const url = await startListening();
+  const page = await openBrowser();
+  await openGraphiql(page, url);
+  await write(page, 'query Mine { __typename }');
+  expect(await run(page, null)).toEqual({ __typename: 'Query' });
+  await expect.poll(() => storage(page)).toContain('Mine');
+  await page.reload();
+  await execute(page).waitFor(SHOWN);
+  await expect.poll(() => textOf(query(page)), SHOWN).toContain('query Mine');
+});
+
+async function startListening(port?: string): Promise<string> {
+  const { app } = await startService(port === undefined ? {} : { PORT: port });
+  return (await app.listen()).url;
+}
+
+async function openGraphiql(page: Page, serviceUrl: string): Promise<void> {
+  await page.goto(`${serviceUrl}/graphql`);
+  await execute(page).waitFor(SHOWN);
+}
+
+const tabs = (page: Page): Locator => page.locator('.graphiql-tab-button');
+const query = (page: Page): Locator => page.locator('.graphiql-query-editor .view-lines');
+const variables = (page: Page): Locator => page.locator('.graphiql-editor-tool .view-lines').first();
+const headers = (page: Page): Locator => page.locator('.graphiql-editor-tool .view-lines').last();
+const answer = (page: Page): Locator => page.locator('.graphiql-response .view-lines');
+const execute = (page: Page): Locator => page.locator('.graphiql-execute-button');
+
+/** What an editor shows, with plain spaces. */
+async function textOf(editor: Locator): Promise<string> {
+  return (await editor.innerText()).replaceAll('\u00a0', ' ');
+}
+
+function storage(page: Page): Promise<string> {
+  return page.evaluate('JSON.stringify(localStorage)');
+}
+
+async function choose(page: Page, tab: string): Promise<void> {
+  const button = tabs(page).filter({ hasText: new RegExp(`^${tab}$`) });
+  await button.click();
+  await expect.poll(() => page.locator('.graphiql-tab-active').innerText(), SHOWN).toBe(tab);
+}
+
+async function write(page: Page, text: string): Promise<void> {
+  await query(page).click();
+  await page.keyboard.press('ControlOrMeta+A');
+  await page.keyboard.insertText(text);
+}
+
+/** Runs a tab (null: the one that is open) with its button. Answers the data; errors fail. */
+async function run(page: Page, tab: string | null): Promise<unknown> {
+  if (tab !== null) await choose(page, tab);
+  const response = await (await press(page)).response();
+  const body = (await response?.json()) as { data?: unknown; errors?: unknown };
+  expect(body.errors).toBeUndefined();
+  await expect.poll(() => textOf(answer(page)), SHOWN).toContain('"data": {');
+  return body.data;
+}
+
+/** Presses the button until it runs: too soon after another tab was chosen, GraphiQL still looks for the operation of the one before. */
+async function press(page: Page): Promise<Request> {
+  const sent: Request[] = [];
+  const collect = (request: Request): void => {
+    if (isOperation(request)) sent.push(request);
+  };
+  page.on('request', collect);
+  try {
+    for (;;) {
+      await execute(page).click();
+      await expect
+        .poll(async () => sent.length > 0 || (await textOf(answer(page))).includes('Cannot infer operation'), SHOWN)
+        .toBe(true);
+      if (sent[0]) return sent[0];
+    }
+  } finally {
+    page.off('request', collect);
+  }
+}
+
+/** Not the introspection that GraphiQL does by itself. */
+function isOperation(request: Request): boolean {
+  return request.method() === 'POST' && !request.postData()?.includes('__schema');
+}

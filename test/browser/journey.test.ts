@@ -1,0 +1,340 @@
+import type { Page } from 'playwright-core';
+import { expect, test, vi } from 'vitest';
+import type { Demo } from '../../examples/scheduling-app/demo.ts';
+import { useChromium } from '../support/browser.ts';
+import { setScopes, startTestDemo } from '../support/demo.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+const openBrowser = useChromium();
+
+const SHOWN = { timeout: 30_000 };
+
+test('21, 23, 24, 31. Connect leads through account choice and consent back to the app, bound by an HttpOnly cookie: connected as that account, with its events', async () => {
+  const demo = await startTestDemo();
+  const page = await openBrowser();
+  const opened: string[] = [];
+  page.on('framenavigated', (frame) => opened.push(frame.url()));
+  await signIn(page, demo, 'person-one');
+  await status(page, 'Not connected');
+
+  const answered = page.waitForResponse(
+    (response) => response.request().postData()?.includes('connectAppUser') ?? false,
+  );
+  await page.getByTestId('connect-button').click();
+  const [, setCookie = ''] = /^set-cookie: (.*)$/m.exec(await headerLines(await answered)) ?? [];
+  expect(setCookie).toMatch(/^connect-[\w-]+=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/);
+
+  await page.getByTestId('account-green').click();
+  expect(await page.getByRole('heading').innerText()).toBe('Allow Scheduling app?');
+  expect(await flowCookies(page)).toHaveLength(1);
+  await page.getByTestId('allow').click();
+
+  await status(page, 'Connected');
+  expect(await page.getByTestId('notice').innerText()).toBe('Your calendar is connected.');
+  expect(await page.getByTestId('account').innerText()).toBe('green@example.com');
+  expect(await page.getByTestId('granted-scopes').locator('code').allInnerTexts()).toEqual(demo.scopes);
+  await page.getByTestId('event-item').first().waitFor(SHOWN);
+  expect(await page.getByTestId('event-item').locator('span > b').allInnerTexts()).toEqual([
+    'Dentist',
+    'Customer interview',
+    'Budget round',
+  ]);
+  // finished by the callback itself: nothing was parked for the page to complete, and no trace of the flow is left
+  expect(opened.filter((url) => url.includes('connect_code'))).toEqual([]);
+  expect(demo.provider.counts.authorization_code).toBe(1);
+  expect(await flowCookies(page)).toEqual([]);
+  expect(page.url()).toBe(`${demo.appUrl}/`);
+});
+
+test('21. everything from signing in to disconnecting works with the keyboard alone, and the focus is never lost', async () => {
+  const demo = await startTestDemo();
+  const page = await openBrowser();
+  await page.goto(demo.appUrl);
+  await pressOn(page, 'sign-in-person-one');
+  await pressOn(page, 'connect-button');
+  await pressOn(page, 'account-blue');
+  await pressOn(page, 'allow');
+  await page.getByTestId('event-item').first().waitFor(SHOWN);
+  await pressOn(page, 'read-events-button');
+  await expect.poll(() => focusedOn(page)).toBe('read-events-button');
+  await pressOn(page, 'disconnect-button');
+  await expect.poll(() => focusedOn(page)).toBe('connect-button');
+  await pressOn(page, 'sign-out');
+  await page.getByTestId('sign-in-person-two').waitFor(SHOWN);
+});
+
+test('33. the token is refreshed by itself: the open page shows another fingerprint, and the person stays connected', async () => {
+  const demo = await startTestDemo();
+  demo.provider.setAccessTokenSeconds(2);
+  const page = await openBrowser();
+  await page.clock.install();
+  await connect(page, demo, 'person-one', 'blue');
+  const fingerprint = page.getByTestId('token-fingerprint');
+  const first = await fingerprint.innerText();
+  expect(first).toMatch(/^[0-9a-f]{16}$/);
+
+  // the page reads every five seconds; its clock is moved on, the token's life is real
+  await expect
+    .poll(async () => {
+      await page.clock.fastForward(5_000);
+      return fingerprint.innerText();
+    }, SHOWN)
+    .not.toBe(first);
+  expect(demo.provider.counts.refresh_token).toBeGreaterThan(0);
+  expect(demo.provider.counts.authorization_code).toBe(1);
+  await status(page, 'Connected');
+  expect(await page.getByTestId('event-item').count()).toBe(4);
+});
+
+test('13, 38. a scope edit turns the open page to Reconnect without a reload, with what is missing; putting the scopes back heals it, and so does reconnecting', async () => {
+  const demo = await startTestDemo();
+  const page = await openBrowser();
+  await connect(page, demo, 'person-one', 'blue');
+  await page.evaluate('globalThis.isTheSamePage = true');
+
+  await setScopes(demo, [...demo.scopes, 'calendar.write']);
+  await status(page, 'Reconnect needed');
+  expect(await page.getByTestId('status-sentence').innerText()).toBe(
+    'This app now asks for other permissions. Reconnect to look at them and approve.',
+  );
+  expect(await page.getByTestId('missing-scopes').innerText()).toBe('calendar.write');
+  expect(await page.getByTestId('reconnect-button').isVisible()).toBe(true);
+  expect(await page.getByTestId('event-item').first().isVisible()).toBe(false);
+
+  await setScopes(demo, demo.scopes);
+  await status(page, 'Connected');
+  await page.getByTestId('event-item').first().waitFor(SHOWN);
+  expect(await page.getByTestId('missing-scopes').isVisible()).toBe(false);
+  expect(await page.evaluate('globalThis.isTheSamePage')).toBe(true);
+  expect(demo.provider.counts.authorization_code).toBe(1);
+
+  await setScopes(demo, [...demo.scopes, 'calendar.write']);
+  await page.getByTestId('reconnect-button').click();
+  await page.getByTestId('account-blue').click();
+  expect(await page.locator('fieldset code').allInnerTexts()).toEqual([...demo.scopes, 'calendar.write']);
+  await page.getByTestId('allow').click();
+  await status(page, 'Connected');
+  expect(await page.getByTestId('granted-scopes').locator('code').allInnerTexts()).toContain('calendar.write');
+});
+
+test('26. denied consent says so in a sentence and leaves things as before: not connected, or connected as that account', async () => {
+  const demo = await startTestDemo();
+  const page = await openBrowser();
+  const deny = async (): Promise<void> => {
+    await page.getByTestId('account-green').click();
+    await page.getByTestId('deny').click();
+    await page.getByTestId('notice').waitFor(SHOWN);
+    expect(await page.getByTestId('notice').innerText()).toBe(
+      'You did not allow access. Nothing has changed, and you can try again at any time.',
+    );
+    expect(page.url()).toBe(`${demo.appUrl}/`);
+  };
+  await signIn(page, demo, 'person-one');
+  await page.getByTestId('connect-button').click();
+  await deny();
+  await status(page, 'Not connected');
+
+  await page.getByTestId('connect-button').click();
+  await allow(page, 'blue');
+  await setScopes(demo, [...demo.scopes, 'calendar.write']);
+  await page.getByTestId('reconnect-button').click();
+  await deny();
+  await status(page, 'Reconnect needed');
+  await setScopes(demo, demo.scopes);
+  await status(page, 'Connected');
+  expect(await page.getByTestId('account').innerText()).toBe('blue@example.com');
+  await page.getByTestId('event-item').first().waitFor(SHOWN);
+});
+
+test('29. a scope left out at the consent: connected, with what is missing shown and a way to allow it', async () => {
+  const demo = await startTestDemo();
+  const page = await openBrowser();
+  await signIn(page, demo, 'person-one');
+  await page.getByTestId('connect-button').click();
+  await page.getByTestId('account-blue').click();
+  await page.getByRole('checkbox', { name: 'See your e-mail address' }).uncheck();
+  await page.getByTestId('allow').click();
+  await status(page, 'Connected');
+  expect(await page.getByTestId('status-sentence').innerText()).toBe('Connected, with less than this app asked for.');
+  expect(await page.getByTestId('missing-scopes').innerText()).toBe('email');
+  expect(await page.getByTestId('reconnect-button').isVisible()).toBe(true);
+  await page.getByTestId('event-item').first().waitFor(SHOWN);
+});
+
+test('35. access revoked at the provider: the open page asks to reconnect, and reconnecting heals it', async () => {
+  const demo = await startTestDemo();
+  const page = await openBrowser();
+  await page.clock.install();
+  await connect(page, demo, 'person-one', 'blue');
+
+  const settings = await page.context().newPage();
+  await settings.goto(demo.providerUrl);
+  await settings.getByTestId('revoke').click();
+  await settings.getByText('No app has access at the moment.').waitFor(SHOWN);
+  await settings.close();
+
+  await expect
+    .poll(async () => {
+      await page.clock.fastForward(5_000);
+      return page.getByTestId('connector-status').innerText();
+    }, SHOWN)
+    .toBe('Reconnect needed');
+  expect(await page.getByTestId('connector-card').getAttribute('data-reason')).toBe('ACCESS_REVOKED');
+  expect(await page.getByTestId('status-sentence').innerText()).toBe(
+    'The calendar has withdrawn this app’s access. Reconnect to allow it again.',
+  );
+  await page.getByTestId('reconnect-button').click();
+  await allow(page, 'blue');
+});
+
+test('42, 43. Disconnect ends it at once and at the provider too, and touches nobody else', async () => {
+  const demo = await startTestDemo();
+  const one = await openBrowser();
+  const two = await openBrowser();
+  await connect(one, demo, 'person-one', 'blue');
+  await signIn(two, demo, 'person-two');
+  await status(two, 'Not connected'); // 28: what person one has connected is nobody else's
+  await two.getByTestId('connect-button').click();
+  await allow(two, 'green');
+  expect(demo.provider.grants()).toHaveLength(2);
+
+  await one.getByTestId('disconnect-button').click();
+  await status(one, 'Not connected');
+  expect(await one.getByTestId('event-item').first().isVisible()).toBe(false);
+  await expect.poll(() => demo.provider.grants().map(({ account }) => account.id)).toEqual(['green']);
+  await one.reload();
+  await status(one, 'Not connected');
+  await two.reload();
+  await status(two, 'Connected');
+  await two.getByTestId('event-item').first().waitFor(SHOWN);
+});
+
+test('23. somebody else who is lured into opening the first person’s link and consents connects nothing to anyone', async () => {
+  const demo = await startTestDemo();
+  const first = await openBrowser();
+  await signIn(first, demo, 'person-one');
+  const begun = first.waitForRequest((request) => request.url().startsWith(`${demo.providerUrl}/auth?`));
+  await first.getByTestId('connect-button').click();
+  const link = (await begun).url();
+  await first.getByTestId('account-blue').waitFor(SHOWN);
+
+  // signed in as somebody else, in another browser
+  const second = await openBrowser();
+  await signIn(second, demo, 'person-two');
+  await second.goto(link);
+  await second.getByTestId('account-green').click();
+  await second.getByTestId('allow').click();
+  await second.getByTestId('notice').waitFor(SHOWN);
+  expect(await second.getByTestId('notice').innerText()).toContain(
+    'This was begun in another browser or by somebody else, so nothing was connected.',
+  );
+  await status(second, 'Not connected');
+  expect(demo.provider.counts.authorization_code).toBe(0);
+
+  await first.goto(demo.appUrl);
+  await status(first, 'Not connected');
+  expect(await first.getByTestId('notice').isVisible()).toBe(false);
+});
+
+test('23. the same while signed in nowhere: whoever signs in there afterwards gets nothing, and the code that came back is burnt', async () => {
+  const demo = await startTestDemo();
+  const first = await openBrowser();
+  await signIn(first, demo, 'person-one');
+  const begun = first.waitForRequest((request) => request.url().startsWith(`${demo.providerUrl}/auth?`));
+  await first.getByTestId('connect-button').click();
+  const link = (await begun).url();
+
+  const second = await openBrowser();
+  await second.goto(link);
+  await second.getByTestId('account-green').click();
+  await second.getByTestId('allow').click();
+  await second.getByTestId('sign-in-person-two').waitFor(SHOWN);
+  expect(demo.provider.counts.authorization_code).toBe(0);
+  const code = new URL(second.url()).searchParams.get('connect_code');
+  expect(code).toMatch(/^[\w-]{43}$/);
+
+  await second.getByTestId('sign-in-person-two').click();
+  await second.getByTestId('notice').waitFor(SHOWN);
+  await status(second, 'Not connected');
+  // burnt: the first person cannot be made to finish it either
+  await first.goto(`${demo.appUrl}/?connect_code=${code}`);
+  await first.getByTestId('notice').waitFor(SHOWN);
+  expect(await first.getByTestId('notice').innerText()).toContain('the link had been used before');
+  await status(first, 'Not connected');
+  expect(demo.provider.counts.authorization_code).toBe(0);
+});
+
+test('24. an address alone connects nothing and claims nothing: the page says connected only where it is', async () => {
+  const demo = await startTestDemo();
+  const page = await openBrowser();
+  await signIn(page, demo, 'person-one');
+  await page.goto(`${demo.appUrl}/?connector_id=${demo.connectorId}&connection_status=connected`);
+  await status(page, 'Not connected');
+  await expect.poll(() => page.getByTestId('live-indicator').innerText()).toBe('Live');
+  expect(await page.getByTestId('notice').isVisible()).toBe(false);
+  expect(page.url()).toBe(`${demo.appUrl}/`);
+});
+
+test('54. a callback that belongs to no flow ends on a page with a sentence, steps and the code', async () => {
+  const demo = await startTestDemo();
+  const page = await openBrowser();
+  const response = await page.goto(`${demo.appUrl}/api/external-auth/callback?state=unknown&code=unknown`);
+  expect(response?.status()).toBe(400);
+  expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe('The account was not connected');
+  expect(await page.getByRole('listitem').allInnerTexts()).toEqual(['Go back to the app.', 'Press Connect again.']);
+  expect(await page.locator('code').innerText()).toBe('FLOW_EXPIRED');
+  // its styles and its script are the ones that its policy lets run
+  expect(await page.evaluate("getComputedStyle(document.querySelector('h2')).fontSize")).toBe('16px');
+});
+
+async function signIn(page: Page, demo: Demo, person: 'person-one' | 'person-two'): Promise<void> {
+  await page.goto(demo.appUrl);
+  await page.getByTestId(`sign-in-${person}`).click();
+  await page.getByTestId('connector-card').waitFor(SHOWN);
+}
+
+async function allow(page: Page, account: 'blue' | 'green'): Promise<void> {
+  await page.getByTestId(`account-${account}`).click();
+  await page.getByTestId('allow').click();
+  await page.getByTestId('event-item').first().waitFor(SHOWN);
+}
+
+async function connect(
+  page: Page,
+  demo: Demo,
+  person: 'person-one' | 'person-two',
+  account: 'blue' | 'green',
+): Promise<void> {
+  await signIn(page, demo, person);
+  await page.getByTestId('connect-button').click();
+  await allow(page, account);
+}
+
+async function status(page: Page, label: string): Promise<void> {
+  await expect.poll(() => page.getByTestId('connector-status').innerText(), SHOWN).toBe(label);
+}
+
+async function flowCookies(page: Page): Promise<unknown[]> {
+  return (await page.context().cookies()).filter(({ name }) => name.includes('connect-'));
+}
+
+async function headerLines(response: { headersArray: () => Promise<{ name: string; value: string }[]> }) {
+  const headers = await response.headersArray();
+  return headers.map(({ name, value }) => `${name.toLowerCase()}: ${value}`).join('\n');
+}
+
+/** What has the focus, by its test id. */
+function focusedOn(page: Page): Promise<unknown> {
+  return page.evaluate("document.activeElement?.dataset.testid ?? ''");
+}
+
+/** Goes there with the Tab key and presses Enter. */
+async function pressOn(page: Page, testId: string): Promise<void> {
+  await page.getByTestId(testId).waitFor(SHOWN);
+  for (let presses = 0; (await focusedOn(page)) !== testId; presses += 1) {
+    if (presses > 20) throw new Error(`The Tab key does not lead to ${testId}.`);
+    await page.keyboard.press('Tab');
+  }
+  await page.keyboard.press('Enter');
+}

@@ -1,0 +1,199 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { ConfigError, parseConfig, variables } from '../src/config.ts';
+
+const key = (kid: string) => `${kid}:${Buffer.alloc(32, kid).toString('base64')}`;
+const production = { NODE_ENV: 'production', ENCRYPTION_KEYS: key('a'), OPERATOR_KEY: 'operator-key-of-the-tests' };
+
+/** The sentences that stop the start. */
+function faultsOf(env: Record<string, string>): string[] {
+  try {
+    parseConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message.split('\n');
+    throw error;
+  }
+  return [];
+}
+
+const wrong: [name: string, value: string, expected: string][] = [
+  ['HOST', 'http://x', 'a host name or an IP address'],
+  ['HOST', 'a b', 'a host name or an IP address'],
+  ['PORT', 'http', 'a whole number from 0 to 65535'],
+  ['PORT', '65536', 'a whole number from 0 to 65535'],
+  ['PORT', '-1', 'a whole number from 0 to 65535'],
+  ['PORT', '80.5', 'a whole number from 0 to 65535'],
+  ['PORT', '0x50', 'a whole number from 0 to 65535'],
+  ['PUBLIC_URL', 'connect.example.com', 'an origin such as https://connect.example.com, without a path'],
+  ['PUBLIC_URL', 'https://connect.example.com/path', 'an origin such as https://connect.example.com, without a path'],
+  ['PUBLIC_URL', 'https://connect.example.com/?a', 'an origin such as https://connect.example.com, without a path'],
+  ['PUBLIC_URL', 'ftp://connect.example.com', 'an origin such as https://connect.example.com, without a path'],
+  ['ADMIN_ISSUER', 'nobody', 'the URL of an issuer'],
+  ['ADMIN_JWKS_URL', 'file:///etc/keys', 'the URL of a JWKS'],
+  ['TRUST_PROXY', 'true', 'a whole number from 0 to 10'],
+  ['TRUST_PROXY', '11', 'a whole number from 0 to 10'],
+  ['ALLOWED_PROVIDER_HOSTS', 'https://host', 'host names, comma-separated, without scheme or port'],
+  ['ALLOWED_PROVIDER_HOSTS', 'host:8080', 'host names, comma-separated, without scheme or port'],
+  ['ALLOWED_PROVIDER_HOSTS', 'host,,other', 'host names, comma-separated, without scheme or port'],
+  ['ALLOWED_PROVIDER_HOSTS', '*.example.com', 'host names, comma-separated, without scheme or port'],
+  ['DEFAULT_PLAN', 'builder', 'one of FREE, STARTER, BUILDER, PRO, ELITE, ENTERPRISE'],
+  ['GRAPHIQL', 'yes', 'true or false'],
+  ['LOG_LEVEL', 'verbose', 'one of fatal, error, warn, info, debug, trace, silent'],
+];
+
+const wrongSecrets: [name: string, value: string, expected: string][] = [
+  ['DATABASE_URL', 'mysql://user:hidden-part@host/db', 'a connection string that begins with postgresql://'],
+  ['DATABASE_URL', 'hidden-part', 'a connection string that begins with postgresql://'],
+  ['OPERATOR_KEY', 'hidden-part', 'at least 16 visible characters'],
+  ['OPERATOR_KEY', 'hidden-part with a space', 'at least 16 visible characters'],
+  ['ENCRYPTION_KEYS', 'hidden-part', 'kid:base64-of-32-bytes, comma-separated'],
+  ['ENCRYPTION_KEYS', `a:${Buffer.from('hidden-part').toString('base64')}`, 'kid:base64-of-32-bytes, comma-separated'],
+  ['ENCRYPTION_KEYS', `${key('a')},`, 'kid:base64-of-32-bytes, comma-separated'],
+  ['ENCRYPTION_KEYS', `${key('a')},${key('a')}`, 'kid:base64-of-32-bytes, comma-separated'],
+];
+
+test('configuration: each wrong value stops the start with one sentence that names the variable, what it holds and what is expected', () => {
+  const admin = {
+    ADMIN_ISSUER: 'https://i.example.com',
+    ADMIN_AUDIENCE: 'a',
+    ADMIN_JWKS_URL: 'https://i.example.com/k',
+  };
+  for (const [name, value, expected] of wrong) {
+    const env = name.startsWith('ADMIN_') ? { ...admin, [name]: value } : { [name]: value };
+    const [fault, ...more] = faultsOf(env);
+    expect(fault).toBe(`${name} holds ${JSON.stringify(value)}, but ${expected} is expected.`);
+    expect(more.filter((line) => !line.includes('go together'))).toEqual([]);
+  }
+});
+
+test('configuration: a wrong secret is named and never shown', () => {
+  for (const [name, value, expected] of wrongSecrets) {
+    const faults = faultsOf({ [name]: value });
+    expect(faults).toEqual([`${name} holds a value that is not shown, but ${expected} is expected.`]);
+    for (const part of ['hidden-part', ...value.split(/[:,]/)].filter((text) => text.length > 8)) {
+      expect(faults.join()).not.toContain(part);
+    }
+  }
+});
+
+test('configuration: all faults are told at once, one sentence each', () => {
+  const env = Object.fromEntries([...wrong, ...wrongSecrets].map(([name, value]) => [name, value]));
+  const faults = faultsOf(env);
+  for (const name of Object.keys(env))
+    expect(faults.filter((line) => line.startsWith(`${name} holds `))).toHaveLength(1);
+  expect(faults).toHaveLength(Object.keys(env).length + 1); // and that the ADMIN_ variables go together
+  for (const line of faults) expect(line).toMatch(/^[A-Z_, and]+ .+\.$/);
+});
+
+test('configuration: the three ADMIN_ variables go together', () => {
+  const together = ['ADMIN_ISSUER, ADMIN_AUDIENCE and ADMIN_JWKS_URL go together: set all three or none.'];
+  const all = { ADMIN_ISSUER: 'https://i.example.com', ADMIN_AUDIENCE: 'a', ADMIN_JWKS_URL: 'https://i.example.com/k' };
+  for (const name of Object.keys(all)) expect(faultsOf({ ...all, [name]: '' })).toEqual(together);
+  expect(faultsOf(all)).toEqual([]);
+  expect(parseConfig(all).admin).toEqual({
+    issuer: 'https://i.example.com',
+    audience: 'a',
+    jwksUrl: 'https://i.example.com/k',
+  });
+  expect(parseConfig({}).admin).toBeNull();
+});
+
+test('configuration: production refuses to start without keys of its own, and says both at once', () => {
+  expect(faultsOf({ NODE_ENV: 'production' })).toEqual([
+    expect.stringMatching(/^ENCRYPTION_KEYS is not set, but production needs it: .+\.$/),
+    expect.stringMatching(/^OPERATOR_KEY is not set, but production needs it: .+\.$/),
+  ]);
+  expect(faultsOf({ ...production, OPERATOR_KEY: ' ' })).toEqual([expect.stringContaining('OPERATOR_KEY is not set')]);
+  expect(faultsOf({ ...production, ENCRYPTION_KEYS: '' })).toEqual([
+    expect.stringContaining('ENCRYPTION_KEYS is not set'),
+  ]);
+  // a wrong one is told once, as wrong, and not as missing too
+  expect(faultsOf({ ...production, ENCRYPTION_KEYS: 'x' })).toHaveLength(1);
+  expect(faultsOf(production)).toEqual([]);
+});
+
+test('configuration: what nobody sets has the default of the table, and production has stricter ones', () => {
+  expect(parseConfig({})).toEqual({
+    production: false,
+    host: '127.0.0.1',
+    port: 4000,
+    publicUrl: 'http://localhost:4000',
+    databaseUrl: null,
+    dataDir: '.data',
+    keyring: null,
+    operatorKey: null,
+    admin: null,
+    trustProxy: 0,
+    allowedProviderHosts: [],
+    defaultPlan: 'BUILDER',
+    graphiql: true,
+    logLevel: 'info',
+  });
+  expect(parseConfig(production)).toMatchObject({ production: true, host: '0.0.0.0', graphiql: false });
+  const blank = Object.fromEntries(Object.keys(variables).map((name) => [name, '  ']));
+  expect(parseConfig(blank)).toEqual(parseConfig({}));
+});
+
+test('configuration: right values are taken, with white space around them dropped', () => {
+  const config = parseConfig({
+    HOST: '::1',
+    PORT: ' 8080 ',
+    PUBLIC_URL: 'https://Connect.example.com/',
+    DATABASE_URL: 'postgresql://user:hidden-part@host/db',
+    DATA_DIR: 'memory://',
+    ENCRYPTION_KEYS: `${key('b')}, ${key('a')}`,
+    OPERATOR_KEY: production.OPERATOR_KEY,
+    TRUST_PROXY: '2',
+    ALLOWED_PROVIDER_HOSTS: 'Provider.internal, other',
+    DEFAULT_PLAN: 'FREE',
+    GRAPHIQL: 'false',
+    LOG_LEVEL: 'debug',
+  });
+  expect(config).toMatchObject({
+    host: '::1',
+    port: 8080,
+    publicUrl: 'https://connect.example.com',
+    dataDir: null,
+    trustProxy: 2,
+    allowedProviderHosts: ['provider.internal', 'other'],
+    defaultPlan: 'FREE',
+    graphiql: false,
+    logLevel: 'debug',
+  });
+  expect(config.databaseUrl?.reveal()).toBe('postgresql://user:hidden-part@host/db');
+  expect(config.operatorKey?.reveal()).toBe(production.OPERATOR_KEY);
+  expect(config.keyring?.active.kid).toBe('b');
+  expect(config.keyring?.find('a')).toEqual(Buffer.alloc(32, 'a'));
+  expect(config.keyring?.find('c')).toBeNull();
+  expect(JSON.stringify(config.databaseUrl)).toBe('"[secret]"');
+});
+
+test('configuration: the README’s table has every variable with its default, and no other', () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  const section = readme.split(/^## /m).find((part) => part.startsWith('Configuration\n')) ?? '';
+  const rows = section
+    .split('\n')
+    .map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim()))
+    .filter((cells) => /^`[A-Z_]+`$/.test(cells[1] ?? ''))
+    .map((cells) => [cells[1]?.replaceAll('`', ''), cells[2]?.replaceAll('`', '')]);
+  expect(rows).toEqual(Object.entries(variables).map(([name, { default: value }]) => [name, value]));
+});
+
+test('configuration: the process prints the sentences, without a stack, and ends with 1', async () => {
+  const main = new URL('../src/main.ts', import.meta.url).pathname;
+  const { PATH = '' } = process.env;
+  const run = promisify(execFile)(process.execPath, ['--import', 'tsx', main], {
+    env: { PATH, NODE_ENV: 'production', PORT: 'http', OPERATOR_KEY: 'hidden-part' },
+  });
+  const ended = (await run.catch((error: unknown) => error)) as { code: number; stdout: string; stderr: string };
+  expect(ended.code).toBe(1);
+  const printed = `${ended.stdout}${ended.stderr}`.trim().split('\n');
+  expect(printed.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual([
+    'PORT holds',
+    'OPERATOR_KEY holds',
+    'ENCRYPTION_KEYS is',
+  ]);
+  expect(printed.join()).not.toContain('hidden-part');
+});

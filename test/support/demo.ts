@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, inject, onTestFinished } from 'vitest';
+import { type Demo, startDemo } from '../../examples/scheduling-app/demo.ts';
+import { createLogger } from '../../src/lib/logger.ts';
+
+/** The ports of a demo, as its environment names them. All three are free when this answers. */
+export async function freeDemoPorts(): Promise<Record<'PORT' | 'DEMO_APP_PORT' | 'DEMO_PROVIDER_PORT', string>> {
+  const servers = await Promise.all([listen(), listen(), listen()]);
+  const [service, app, provider] = servers.map((server) => String((server.address() as AddressInfo).port));
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return { PORT: service ?? '', DEMO_APP_PORT: app ?? '', DEMO_PROVIDER_PORT: provider ?? '' };
+}
+
+function listen(): Promise<Server> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, 'localhost', () => resolve(server));
+  });
+}
+
+/** The whole demo in this process, on ports of its own; stopped when the test has finished, which fails if it logged an error. */
+export async function startTestDemo(ports?: Record<string, string>): Promise<Demo> {
+  const errors: string[] = [];
+  const demo = await startDemo(ports ?? (await freeDemoPorts()), {
+    log: createLogger('error', { write: (line) => errors.push(line) }),
+    snapshot: new Blob([readFileSync(inject('databaseSnapshot'))]),
+  });
+  onTestFinished(async () => {
+    await demo.stop();
+    expect(errors).toEqual([]);
+  });
+  return demo;
+}
+
+/** Sends an operation as the demo's admin, as GraphiQL does. Answers its data. */
+export async function asAdmin(demo: Demo, query: string, variables: object): Promise<Record<string, unknown>> {
+  const response = await fetch(`${demo.serviceUrl}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${demo.workspaceKey}` },
+    body: JSON.stringify({ query, variables }),
+  });
+  const { data } = (await response.json()) as { data: Record<string, unknown> };
+  return data;
+}
+
+/** Sets the scopes of the demo's connector. */
+export async function setScopes(demo: Demo, scopes: readonly string[]): Promise<void> {
+  const { editConnector } = await asAdmin(
+    demo,
+    'mutation ($input: EditConnectorInput!) { editConnector(input: $input) { __typename } }',
+    { input: { connectorId: demo.connectorId, scopes } },
+  );
+  expect(editConnector).toEqual({ __typename: 'EditConnectorPayload' });
+}
