@@ -1,48 +1,23 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { callbackPath, isComplete } from '../connectors/connector.ts';
+import { callbackPath } from '../connectors/connector.ts';
 import { ConnectorIncompleteError } from '../connectors/errors.ts';
-import type { ResolveServer } from '../connectors/server.ts';
-import type { Keyring } from '../crypto/keyring.ts';
-import { open, seal, SealError } from '../crypto/seal.ts';
-import type { Db } from '../db/client.ts';
-import type { Connector, Credential, PendingFlow } from '../db/generated/prisma/client.ts';
+import { open, seal } from '../crypto/seal.ts';
+import type { PendingFlow } from '../db/generated/prisma/client.ts';
 import type { ConnectBinding } from '../db/generated/prisma/enums.ts';
-import type { Clock } from '../lib/clock.ts';
-import { DomainError } from '../lib/domain-error.ts';
+import type { DomainError } from '../lib/domain-error.ts';
 import { globalId } from '../lib/global-id.ts';
-import type { Logger } from '../lib/logger.ts';
 import { Secret, sha256Hex } from '../lib/secret.ts';
-import type { StatusEvents } from '../lib/status-events.ts';
-import {
-  buildAuthorizationUrl,
-  newNonce,
-  newPkce,
-  newState,
-  readAuthorizationResponse,
-} from '../oauth/authorization.ts';
-import type { AuthorizationServer, ProviderAccount, TokenGrant } from '../oauth/authorization-server.ts';
-import type { ProviderFetch } from '../oauth/fetch.ts';
-import { OAuthError } from '../oauth/failure.ts';
-import { fetchAccount } from '../oauth/identity.ts';
-import { exchangeCode } from '../oauth/tokens.ts';
+import { buildAuthorizationUrl, newNonce, newPkce, newState } from '../oauth/authorization.ts';
 import { type Caller, type CallerApp, requireUser } from '../workspaces/caller.ts';
-import { NotFoundError, ValidationError } from '../workspaces/errors.ts';
+import { ValidationError } from '../workspaces/errors.ts';
 import { callbackOrigin, readOrigin, resolveReturnTo } from '../workspaces/origin.ts';
-import { connectionId, connectorProblem } from './connection.ts';
-import { flowError, ProviderUnavailableError } from './errors.ts';
-import { clientOf, grantEnd, openTokens, sealForOutbox, sealGrant } from './grant.ts';
-import { connectorFacts } from './status.ts';
+import { connectionId } from './connection.ts';
+import { flowError } from './errors.ts';
+import { type EstablishDeps, establish, flowConnector, flowOwner, usableConnector } from './establish.ts';
+import { asDomainError, askProvider, errorResponse } from './provider-failure.ts';
 import * as store from './store.ts';
 
-export interface ConnectDeps {
-  db: Db;
-  clock: Clock;
-  keyring: Keyring;
-  fetch: ProviderFetch;
-  resolveServer: ResolveServer;
-  events: StatusEvents;
-  log: Logger;
-  wakeWorker: () => void;
+export interface ConnectDeps extends EstablishDeps {
   publicUrl: string;
 }
 
@@ -61,12 +36,6 @@ export interface FlowCookie {
 
 const flowLifetimeMs = 10 * 60_000;
 const connectCodeLifetimeMs = 5 * 60_000;
-
-const flowOwner = (flowId: string, field: 'codeVerifier' | 'response') => ({
-  table: 'pending_flow',
-  id: flowId,
-  field,
-});
 
 /**
  * Starts a connect flow for the calling user: answers the provider's authorization URL and, where the browser that starts is on
@@ -236,164 +205,6 @@ export async function completeConnect(deps: ConnectDeps, caller: Caller, connect
   }
 }
 
-/** Exchanges the code and stores the connection. Answers its id. */
-async function establish(deps: ConnectDeps, flow: PendingFlow, params: URLSearchParams): Promise<string> {
-  const connector = await flowConnector(deps, flow);
-  const server = await askProvider(() => deps.resolveServer(connector));
-  const response = readAuthorizationResponse(server, params);
-  if (response.kind === 'error') throw errorResponse(response.error);
-  const codeVerifier = open(deps.keyring, flowOwner(flow.id, 'codeVerifier'), flow.codeVerifierSealed).reveal();
-  const receivedAt = deps.clock.now();
-  const grant = await exchangeCode({
-    fetch: deps.fetch,
-    server,
-    client: clientOf(deps.keyring, connector),
-    callbackParams: params,
-    redirectUri: flow.redirectUri,
-    codeVerifier,
-    nonce: flow.nonce,
-    scopes: flow.requestedScopes,
-    now: receivedAt,
-  });
-  const account = await accountOf(deps, server, grant);
-  return storeConnection(deps, flow, server, grant, account, receivedAt);
-}
-
-async function accountOf(deps: ConnectDeps, server: AuthorizationServer, grant: TokenGrant): Promise<ProviderAccount> {
-  if (grant.account?.email || (grant.account && !server.identity)) return grant.account;
-  const asked = server.identity
-    ? await fetchAccount({ fetch: deps.fetch, server, accessToken: grant.accessToken })
-    : null;
-  const told = asked?.kind === 'account' ? asked.account : null;
-  return {
-    id: grant.account?.id ?? told?.id ?? null,
-    email: grant.account?.email ?? told?.email ?? null,
-    name: grant.account?.name ?? told?.name ?? null,
-  };
-}
-
-/** One transaction: the flow ends, new tokens come in, old ones go out, and what must be revoked is queued. */
-async function storeConnection(
-  deps: ConnectDeps,
-  flow: PendingFlow,
-  server: AuthorizationServer,
-  grant: TokenGrant,
-  account: ProviderAccount,
-  receivedAt: Date,
-): Promise<string> {
-  if (flow.userId === null) throw new Error('a flow without a user');
-  const id = connectionId(flow.connectorId, flow.appId, flow.userId);
-  const tokens = sealGrant(deps.keyring, id, grant, receivedAt, null);
-  const stored = await deps.db.$transaction(async (tx) => {
-    await store.takeTurn(tx, id); // of two first flows at once, the second finds the first one's grant and takes it back
-    await store.deleteFlow(tx, flow.id);
-    const connector = await store.shareConnector(tx, flow.connectorId);
-    const isOpen =
-      connector && !connector.deletedAt && agrees(connector, flow) && (await store.shareApp(tx, flow.appId));
-    if (!isOpen) {
-      await queueRevocation(deps, tx, { ...flow, connectionId: id, accountId: account.id }, grant, receivedAt);
-      return false;
-    }
-    const before = await store.lockWithCredential(tx, id);
-    if (before?.credential && before.clientFingerprint === connector.clientFingerprint) {
-      // What the new grant may stand on as well is revoked when the connection ends; the rest at once.
-      const sameGrant =
-        server.revocationReach === 'account' && (!account.id || !before.accountId || account.id === before.accountId);
-      const owner = { ...flow, connectionId: id, accountId: before.accountId };
-      await queueStoredRevocation(deps, tx, owner, before.credential, sameGrant ? null : receivedAt);
-      if (!sameGrant) await store.releaseHeldRevocations(tx, id, receivedAt, before.accountId);
-    }
-    await store.replaceConnection(
-      tx,
-      {
-        id,
-        workspaceId: flow.workspaceId,
-        connectorId: flow.connectorId,
-        appId: flow.appId,
-        userId: flow.userId,
-        clientFingerprint: flow.clientFingerprint,
-        scopesFingerprint: flow.scopesFingerprint,
-        requestedScopes: flow.requestedScopes,
-        grantedScopes: grant.scopes ?? flow.requestedScopes,
-        accountId: account.id,
-        accountEmail: account.email,
-        accountName: account.name,
-        connectionConfig: grant.kept,
-        connectedAt: receivedAt,
-        lastRefreshedAt: null,
-        lastVerifiedAt: receivedAt,
-        refusedAt: null,
-        grantExpiresAt: grantEnd(tokens, server.refreshes),
-        disconnectedAt: null,
-      },
-      tokens,
-    );
-    return true;
-  });
-  deps.wakeWorker();
-  if (!stored) throw flowError('FLOW_EXPIRED');
-  deps.events.publish({ connectionId: id });
-  return id;
-}
-
-/** Hands tokens to the outbox for revocation: at `dueAt`, or (null) when the connection ends. */
-export async function queueRevocation(
-  deps: { keyring: Keyring },
-  tx: Parameters<typeof store.insertRevocation>[0],
-  grant: {
-    workspaceId: string;
-    connectorId: string;
-    connectionId: string;
-    accountId: string | null;
-    clientFingerprint: string;
-  },
-  tokens: { accessToken: Secret; refreshToken: Secret | null },
-  dueAt: Date | null,
-): Promise<void> {
-  const id = randomUUID();
-  const { workspaceId, connectorId, connectionId, accountId } = grant;
-  const tokensSealed = sealForOutbox(deps.keyring, id, tokens, grant.clientFingerprint);
-  await store.insertRevocation(tx, { id, workspaceId, connectorId, connectionId, accountId, tokensSealed, dueAt });
-}
-
-/** Hands the tokens of a connection to the outbox. Tokens that no key opens are only told of: they must not hold up what replaces them. */
-export async function queueStoredRevocation(
-  deps: { keyring: Keyring; log: Logger },
-  tx: Parameters<typeof store.insertRevocation>[0],
-  grant: Parameters<typeof queueRevocation>[2],
-  credential: Credential,
-  dueAt: Date | null,
-): Promise<void> {
-  try {
-    await queueRevocation(deps, tx, grant, openTokens(deps.keyring, credential), dueAt);
-  } catch (error) {
-    if (!(error instanceof SealError)) throw error;
-    const { connectionId } = grant;
-    deps.log.error({ err: error, connectionId }, 'the tokens of an ended grant cannot be opened to be revoked');
-  }
-}
-
-/** The connector of a flow, which must be what it was when the flow began. */
-async function flowConnector(deps: ConnectDeps, flow: PendingFlow): Promise<Connector> {
-  const connector = await usableConnector(deps, flow.connectorId, flow.workspaceId);
-  if (!agrees(connector, flow) || !(await store.shareApp(deps.db, flow.appId))) throw flowError('FLOW_EXPIRED');
-  return connector;
-}
-
-function agrees(connector: Connector, flow: PendingFlow): boolean {
-  return (
-    connector.clientFingerprint === flow.clientFingerprint && connector.scopesFingerprint === flow.scopesFingerprint
-  );
-}
-
-async function usableConnector(deps: ConnectDeps, connectorId: string, workspaceId: string) {
-  const [connector] = await store.findConnectors(deps.db, [connectorId], [workspaceId]);
-  const problem = connectorProblem(connector ? connectorFacts(connector) : null);
-  if (problem) throw problem;
-  if (!connector || !isComplete(connector)) throw new NotFoundError('connector');
-  return connector;
-}
-
 /** Where the flow comes back to and goes on to, and how its browser is recognised. */
 function readPlace(
   deps: ConnectDeps,
@@ -483,59 +294,4 @@ function rejectErrorResponse(params: URLSearchParams): void {
   const error = params.get('error');
   if (error !== null) throw errorResponse(error);
   if (params.getAll('code').length !== 1 || params.toString().length > 16_384) throw flowError('FLOW_MISMATCH');
-}
-
-/** RFC 6749 4.1.2.1, OIDC Core 3.1.2.6, and what providers add. Everything else is the provider's own trouble. */
-function errorResponse(error: string): DomainError {
-  switch (error) {
-    case 'access_denied':
-    case 'user_cancelled_login':
-    case 'user_cancelled_authorize':
-    case 'consent_required':
-    case 'interaction_required':
-    case 'login_required':
-    case 'account_selection_required':
-      return flowError('CONSENT_DENIED');
-    case 'invalid_scope':
-      return flowError('INVALID_SCOPE');
-    case 'invalid_client':
-    case 'unauthorized_client':
-      return flowError('INVALID_CLIENT');
-    case 'redirect_uri_mismatch':
-      return flowError('REDIRECT_URI_MISMATCH');
-    case 'org_internal':
-    case 'admin_policy_enforced':
-      return flowError('PROVIDER_TESTING_MODE');
-    default:
-      return new ProviderUnavailableError(30);
-  }
-}
-
-async function askProvider<T>(ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask();
-  } catch (error) {
-    // metadata in another issuer's name is the provider's fault, not the flow's
-    if (error instanceof OAuthError && error.verdict.kind === 'rejected') throw new ProviderUnavailableError(300);
-    throw asDomainError(error);
-  }
-}
-
-/** What a provider's failure means to the person in a connect flow. A bug stays one. */
-function asDomainError(error: unknown): DomainError {
-  if (error instanceof DomainError) return error;
-  if (!(error instanceof OAuthError)) throw error;
-  const { verdict } = error;
-  switch (verdict.kind) {
-    case 'reauthorize':
-      return flowError('FLOW_EXPIRED'); // the code was refused: too old, or not this flow's
-    case 'rejected':
-      return flowError('FLOW_MISMATCH');
-    case 'retry':
-      return new ProviderUnavailableError(verdict.retryAfterSeconds ?? 30);
-    case 'misconfigured':
-      return verdict.code === 'BLOCKED_HOST' || verdict.code === 'UNSUPPORTED'
-        ? new ProviderUnavailableError(300)
-        : flowError(verdict.code);
-  }
 }

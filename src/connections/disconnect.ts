@@ -5,9 +5,9 @@ import type { Logger } from '../lib/logger.ts';
 import type { StatusEvents } from '../lib/status-events.ts';
 import { type Caller, requireUser } from '../workspaces/caller.ts';
 import { NotFoundError } from '../workspaces/errors.ts';
-import { queueStoredRevocation } from './connect.ts';
 import { connectionId } from './connection.ts';
 import { NotConnectedError } from './errors.ts';
+import { queueStoredRevocation } from './outbox.ts';
 import * as store from './store.ts';
 
 export interface DisconnectDeps {

@@ -1,14 +1,13 @@
 import { clientSecretOwner } from '../connectors/manage.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { open, seal } from '../crypto/seal.ts';
-import { Secret, tokenFingerprint } from '../lib/secret.ts';
+import { type Secret, tokenFingerprint } from '../lib/secret.ts';
 import type { OAuthClient, TokenGrant } from '../oauth/authorization-server.ts';
 import type { NewTokens } from './store.ts';
 
 type TokenField = 'accessToken' | 'refreshToken';
 
 const tokenOwner = (connectionId: string, field: TokenField) => ({ table: 'credential', id: connectionId, field });
-const outboxOwner = (itemId: string) => ({ table: 'outbox_item', id: itemId, field: 'tokens' });
 
 /** The tokens of a grant. */
 export interface GrantTokens {
@@ -68,31 +67,5 @@ export function openTokens(
     accessToken: openToken(keyring, connectionId, 'accessToken', accessTokenSealed),
     refreshToken:
       refreshTokenSealed === null ? null : openToken(keyring, connectionId, 'refreshToken', refreshTokenSealed),
-  };
-}
-
-/** Seals tokens for the outbox row that is to revoke them, with the fingerprint of the client that they were given to. */
-export function sealForOutbox(
-  keyring: Keyring,
-  itemId: string,
-  tokens: GrantTokens,
-  clientFingerprint: string,
-): string {
-  const text = JSON.stringify([tokens.accessToken.reveal(), tokens.refreshToken?.reveal() ?? null, clientFingerprint]);
-  return seal(keyring, outboxOwner(itemId), new Secret(text));
-}
-
-export function openFromOutbox(
-  keyring: Keyring,
-  itemId: string,
-  sealed: string,
-): GrantTokens & { clientFingerprint: string } {
-  const [accessToken, refreshToken, clientFingerprint] = JSON.parse(
-    open(keyring, outboxOwner(itemId), sealed).reveal(),
-  ) as [string, string | null, string];
-  return {
-    accessToken: new Secret(accessToken),
-    refreshToken: refreshToken === null ? null : new Secret(refreshToken),
-    clientFingerprint,
   };
 }

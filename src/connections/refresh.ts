@@ -10,9 +10,9 @@ import type { AuthorizationServer, TokenGrant } from '../oauth/authorization-ser
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { OAuthError, type OAuthVerdict } from '../oauth/failure.ts';
 import { refreshGrant } from '../oauth/tokens.ts';
-import { queueRevocation } from './connect.ts';
 import { backoffMs } from './connection.ts';
 import { clientOf, grantEnd, openToken, sealGrant } from './grant.ts';
+import { queueRevocation } from './outbox.ts';
 import * as store from './store.ts';
 
 export interface RefreshDeps {

@@ -7,7 +7,8 @@ import { OAuthError } from '../oauth/failure.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { revokeGrant } from '../oauth/tokens.ts';
 import { endConnection } from './disconnect.ts';
-import { clientOf, openFromOutbox } from './grant.ts';
+import { clientOf } from './grant.ts';
+import { openFromOutbox } from './outbox.ts';
 import * as store from './store.ts';
 
 export interface RevokeDeps {

@@ -78,7 +78,7 @@ export function viewConnection(
 }
 
 /** The connector's settings and what the provider told at consent; the latter wins. */
-export function configOf(connector: Connector, connection: Connection): NamedValue[] {
+function configOf(connector: Connector, connection: Connection): NamedValue[] {
   const entries = [connector.connectionConfig, connection.connectionConfig] as unknown as NamedValue[][];
   const merged = new Map(entries.flat().map(({ name, value }) => [name, value]));
   return [...merged].map(([name, value]) => ({ name, value }));

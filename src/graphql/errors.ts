@@ -25,7 +25,7 @@ import {
 import { builder } from './builder.ts';
 import { Plan, ReconnectReason } from './types/enums.ts';
 
-export const ErrorCode = builder.enumType('ErrorCode', {
+const ErrorCode = builder.enumType('ErrorCode', {
   description: 'What went wrong, for programs.',
   values: {
     UNAUTHENTICATED: { description: 'Nobody we know is calling: sign in.' },

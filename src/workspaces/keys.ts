@@ -15,7 +15,7 @@ interface KeyDeps {
 }
 
 /** A fresh key: shown once, stored hashed, recognised by its prefix. */
-export function newKey(prefix: 'wsk_' | 'apk_'): { secret: Secret; hash: string; prefix: string } {
+function newKey(prefix: 'wsk_' | 'apk_'): { secret: Secret; hash: string; prefix: string } {
   const text = `${prefix}${randomBytes(32).toString('base64url')}`;
   return { secret: new Secret(text), hash: sha256Hex(text), prefix: text.slice(0, 12) };
 }

@@ -18,7 +18,7 @@ export type WorkspaceAction = keyof typeof lowestRole;
 const rank: Record<WorkspaceRole, number> = { VIEWER: 0, EDITOR: 1, ADMIN: 2, OWNER: 3 };
 
 /** The caller's role in a workspace; null where they have none. The operator is no member. */
-export function roleIn(caller: Caller, workspaceId: string): WorkspaceRole | null {
+function roleIn(caller: Caller, workspaceId: string): WorkspaceRole | null {
   if (caller.kind !== 'member') return null;
   return caller.memberships.find((membership) => membership.workspaceId === workspaceId)?.role ?? null;
 }

@@ -21,6 +21,7 @@ const refused = [
   '',
   ' ',
   '//evil.example.com',
+  '//app.example.com/settings',
   '///evil.example.com',
   '////evil.example.com',
   '/\\evil.example.com',

@@ -20,7 +20,7 @@ const AppOrigin = builder.objectRef<{ kind: typeof OriginKind.$inferType; origin
   }),
 });
 
-export const AppKey = builder.prismaNode('AppKey', {
+const AppKey = builder.prismaNode('AppKey', {
   id: { field: 'id' },
   nullable: true,
   findUnique: (id, { caller }) => ({ id, AND: appKeysVisibleTo(caller) }),

@@ -13,7 +13,7 @@ import { Plan, WorkspaceRole } from './enums.ts';
 
 const oldestFirst = [{ createdAt: 'asc' as const }, { id: 'asc' as const }];
 
-export const WorkspaceMember = builder.prismaNode('WorkspaceMember', {
+const WorkspaceMember = builder.prismaNode('WorkspaceMember', {
   id: { field: 'id' },
   nullable: true,
   findUnique: (id, { caller }) => ({ id, ...memberRowsVisibleTo(caller) }),
@@ -24,7 +24,7 @@ export const WorkspaceMember = builder.prismaNode('WorkspaceMember', {
   }),
 });
 
-export const WorkspaceKey = builder.prismaNode('WorkspaceKey', {
+const WorkspaceKey = builder.prismaNode('WorkspaceKey', {
   id: { field: 'id' },
   nullable: true,
   findUnique: (id, { caller }) => ({ id, ...memberRowsVisibleTo(caller) }),
