@@ -39,7 +39,7 @@ try {
   await graphiql.goto(`${demo.serviceUrl}/graphql`);
   await graphiql.getByRole('button', { name: 'EditScopes', exact: true }).click();
   // what it has stored of the tab, it knows
-  await graphiql.waitForFunction("localStorage.getItem('graphiql:tabState')?.match(/\"activeTabIndex\":2\\b/)");
+  await graphiql.waitForFunction('localStorage.getItem(\'graphiql:tabState\')?.match(/"activeTabIndex":2\\b/)');
   await graphiql.locator('.graphiql-execute-button').click();
   await graphiql.locator('.graphiql-response').getByText('updatedAt').waitFor();
   await graphiql.mouse.move(0, 0);

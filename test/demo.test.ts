@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { freeDemoPorts } from './support/demo.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 test('the demo prints its URLs and credentials, serves them, and ends on Ctrl-C with nothing left running; a second one on the same port says which is taken', async () => {
   const ports = await freeDemoPorts();

@@ -594,6 +594,7 @@ test('60. the catalogue is searched by key, name, purpose and scope, in any case
   expect(await search('   ')).toEqual(all);
   expect(await search('googlecalendar')).toEqual(['googlecalendar']);
   expect(await search('  GITHUB ')).toEqual(['github']);
+  expect(await search('google calendar')).toEqual(['googlecalendar']); // its name is written with capitals
   expect(await search('pull requests')).toEqual(['github']);
   expect(await search('gmail.send')).toContain('gmail');
   expect(await search('crm.objects')).toEqual(['hubspot']);

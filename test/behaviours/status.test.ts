@@ -168,8 +168,12 @@ describe.each(['WebSocket', 'SSE'] as const)('over %s', (transport) => {
     const stream = await open(transport, scene, await app.user('one'), connector.id);
     expect(await stream.next()).toMatchObject({ status: 'CONNECTED' });
 
+    const others = await open(transport, scene, await app.user('two'), connector.id);
+    expect(await others.next()).toMatchObject({ status: 'NOT_CONNECTED' });
     await connectUser(scene, 'two', 'green');
+    expect(await others.next()).toMatchObject({ status: 'CONNECTED' });
     await disconnect(scene, 'two');
+    expect(await others.next()).toMatchObject({ status: 'NOT_CONNECTED' });
     await connectUser(foreign, 'one');
     await setPlan(foreign, 'FREE');
     await editConnector(scene, { name: 'Another name' });

@@ -34,7 +34,7 @@ export async function startTestDemo(ports?: Record<string, string>): Promise<Dem
 }
 
 /** Sends an operation as the demo's admin, as GraphiQL does. Answers its data. */
-export async function asAdmin(demo: Demo, query: string, variables: object): Promise<Record<string, unknown>> {
+async function asAdmin(demo: Demo, query: string, variables: object): Promise<Record<string, unknown>> {
   const response = await fetch(`${demo.serviceUrl}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${demo.workspaceKey}` },
