@@ -122,7 +122,7 @@ test('T4. whatever is done to two flows, in any order, each is exchanged at most
   });
   let run = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(act, { minLength: 3, maxLength: 9 }), async (acts) => {
+    fc.asyncProperty(fc.array(act, { minLength: 6, maxLength: 14, size: 'max' }), async (acts) => {
       run += 1;
       const owner = `owner-${run}`;
       const before = provider.counts.authorization_code;
