@@ -11,6 +11,7 @@ import { buildAuthorizationUrl, newNonce, newPkce, newState } from '../oauth/aut
 import { type Caller, type CallerApp, requireUser } from '../workspaces/caller.ts';
 import { ValidationError } from '../workspaces/errors.ts';
 import { callbackOrigin, readOrigin, resolveReturnTo } from '../workspaces/origin.ts';
+import { findApp } from '../workspaces/store.ts';
 import { connectionId } from './connection.ts';
 import { flowError } from './errors.ts';
 import { type EstablishDeps, establish, flowConnector, flowOwner, usableConnector } from './establish.ts';
@@ -139,8 +140,9 @@ export async function finishConnect(deps: ConnectDeps, request: CallbackRequest)
   const cookie = flowCookie(flow);
   const cookieValue = flow.cookieHash === null ? null : request.cookie(cookie.name);
   const clearCookie = flow.cookieHash === null ? null : cookie;
+  const returnTo = await presentReturnTo(deps, flow);
   const answer = (result: Record<string, string>, error: DomainError | null): CallbackOutcome => {
-    const to = returnAddress(flow, result);
+    const to = returnTo && returnAddress(returnTo, flow.connectorId, result);
     return to === null ? { kind: 'page', error, clearCookie } : { kind: 'return', to, clearCookie };
   };
   try {
@@ -151,7 +153,7 @@ export async function finishConnect(deps: ConnectDeps, request: CallbackRequest)
     }
     await flowConnector(deps, flow);
     rejectErrorResponse(params);
-    if (flow.returnTo === null) throw flowError('FLOW_MISMATCH'); // no page of the app could show the connect code
+    if (returnTo === null) throw flowError('FLOW_MISMATCH'); // no page of the app could show the connect code
     return answer({ connect_code: await park(deps, flow, params) }, null);
   } catch (error) {
     const known = asDomainError(error);
@@ -280,11 +282,16 @@ function single(params: URLSearchParams, name: string): string | null {
 
 const resultParams = ['connector_id', 'connection_status', 'connection_error', 'connect_code'];
 
-function returnAddress(flow: PendingFlow, result: Record<string, string>): string | null {
-  if (flow.returnTo === null) return null;
-  const url = new URL(flow.returnTo);
+/** Where to go on to, if it is still inside the app's own origins. */
+async function presentReturnTo(deps: ConnectDeps, flow: PendingFlow): Promise<string | null> {
+  const app = flow.returnTo === null ? null : await findApp(deps.db, flow.appId);
+  return app && flow.returnTo !== null ? resolveReturnTo(app, null, flow.returnTo) : null;
+}
+
+function returnAddress(returnTo: string, connectorId: string, result: Record<string, string>): string {
+  const url = new URL(returnTo);
   for (const name of resultParams) url.searchParams.delete(name); // a page that starts again still shows how the last flow ended
-  url.searchParams.set('connector_id', globalId('Connector', flow.connectorId));
+  url.searchParams.set('connector_id', globalId('Connector', connectorId));
   for (const [name, value] of Object.entries(result)) url.searchParams.set(name, value);
   return url.href;
 }

@@ -20,6 +20,7 @@ const callback = /^\/api\/external-auth\/callback(\/[A-Za-z0-9_.-]{1,200})?$/;
 /** Every route, as one function of a request. A bug is logged here, once, and answered with 500. */
 export function createRouter(deps: RouterDeps): (request: Request) => Promise<Response> {
   async function route(request: Request): Promise<Response> {
+    if (!URL.canParse(request.url)) return new Response('Bad Request', { status: 400 }); // a malformed Host header
     const { pathname } = new URL(request.url);
     if (pathname === '/graphql') return refuseGraphqlRequest(request, deps.graphiql) ?? deps.yoga.fetch(request);
     if (callback.test(pathname)) return oauthCallback(deps.connect, request);

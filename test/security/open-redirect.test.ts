@@ -306,3 +306,17 @@ test('19. a page whose origin the app has not registered begins nothing, and one
     ]);
   }
 });
+
+test('T6. an origin that the app has given up during a flow is no place to return to: the service’s own page ends it', async () => {
+  const { service, app, connector, workspace } = await setStage();
+  const flow = await startFlow(service, await app.browser('one'), connector.id, { returnTo: '/settings' });
+  const edited = await service.graphql(
+    'mutation ($input: EditAppInput!) { editApp(input: $input) { __typename } }',
+    { input: { appId: app.id, origins: [{ kind: 'LIVE', origin: 'https://moved.example.com' }] } },
+    workspace.owner,
+  );
+  expect(field(edited, 'editApp').__typename).toBe('EditAppPayload');
+  const response = await flow.browser.open(service, await consentAt(flow.redirectUrl));
+  expect(response.headers.get('location')).toBeNull();
+  expect(await response.text()).toContain('data-status="connected"');
+});
