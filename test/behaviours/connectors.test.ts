@@ -213,49 +213,48 @@ test('8. a scope with a character that RFC 6749 forbids gets ValidationError nam
   expect(stored.data?.connector).toEqual({ name: 'Code', scopes: ['repo'] });
 });
 
-test('9, 10. connectors of one provider live side by side; each is named by its opaque id, and its provider is no name for it', async () => {
+/** Three connectors of one provider, and where the authorization URL of each leads. */
+async function threeOfOneProvider() {
   const service = await startService();
   const workspace = await createWorkspace(service);
   const app = await createTestApp(service, workspace);
-  const read = await change(
-    service,
-    'addConnector',
-    workspace,
-    github(workspace, { name: 'Read', scopes: ['read:user'] }),
-  );
-  const write = await change(
-    service,
-    'addConnector',
-    workspace,
-    github(workspace, { name: 'Write', clientId: 'other' }),
-  );
-  const twin = await change(service, 'addConnector', workspace, github(workspace, { name: 'Read' }));
-  const ids = [read, write, twin].map(({ connector }) => connector.id);
-  expect(new Set(ids).size).toBe(3);
-  for (const id of ids) expect(encodeURIComponent(id)).toBe(id);
-
+  const inputs = [{ name: 'Read', scopes: ['read:user'] }, { name: 'Write', clientId: 'other' }, { name: 'Read' }];
+  const ids: string[] = [];
+  for (const input of inputs) {
+    ids.push((await change(service, 'addConnector', workspace, github(workspace, input))).connector.id);
+  }
   const user = await app.user('one');
+  const asked = async (connectorId: string) => {
+    const answer = await connectAppUser(service, user, { connectorId });
+    const { redirectUrl } = field<{ redirectUrl?: string }>(answer, 'connectAppUser');
+    if (redirectUrl === undefined) return null;
+    const { searchParams } = new URL(redirectUrl);
+    return [searchParams.get('client_id'), searchParams.get('scope')];
+  };
+  return { service, user, ids, asked };
+}
+
+test('9. connectors of one provider, with different names and scopes, live side by side', async () => {
+  const { service, user, ids, asked } = await threeOfOneProvider();
   const page = await service.graphql('{ availableConnectors { id name scopes } }', {}, user);
   expect(page.data?.availableConnectors).toEqual([
     { id: ids[0], name: 'Read', scopes: ['read:user'] },
     { id: ids[1], name: 'Write', scopes: ['repo'] },
     { id: ids[2], name: 'Read', scopes: ['repo'] },
   ]);
-  const url = async (connectorId: string) => {
-    const answer = await connectAppUser(service, user, { connectorId });
-    const { redirectUrl } = field<{ redirectUrl?: string }>(answer, 'connectAppUser');
-    return redirectUrl === undefined ? null : new URL(redirectUrl).searchParams;
-  };
-  expect([(await url(ids[0] ?? ''))?.get('client_id'), (await url(ids[0] ?? ''))?.get('scope')]).toEqual([
-    'id',
-    'read:user',
+  expect(await Promise.all(ids.map(asked))).toEqual([
+    ['id', 'read:user'],
+    ['other', 'repo'],
+    ['id', 'repo'],
   ]);
-  expect([(await url(ids[1] ?? ''))?.get('client_id'), (await url(ids[1] ?? ''))?.get('scope')]).toEqual([
-    'other',
-    'repo',
-  ]);
-  for (const name of ['github', 'GitHub', 'Read', 'Connector_github', ids[0]?.replace('Connector_', '')]) {
-    expect(await url(name ?? '')).toBeNull();
+});
+
+test('10. a connector is named by its opaque id; neither its provider nor its name is a name for it', async () => {
+  const { ids, asked } = await threeOfOneProvider();
+  expect(new Set(ids).size).toBe(3);
+  for (const id of ids) expect(encodeURIComponent(id)).toBe(id);
+  for (const name of ['github', 'GitHub', 'Read', 'Connector_github', ids[0]?.replace('Connector_', '') ?? '']) {
+    expect(await asked(name)).toBeNull();
   }
 });
 
