@@ -75,7 +75,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const worker = startWorker({
     log,
     tasks: [
-      () => drainOutbox({ db, clock, keyring, fetch, resolveServer, log }),
+      () => drainOutbox({ db, clock, keyring, fetch, resolveServer, events, log }),
       () => deleteExpiredFlows(db, clock.now()),
     ],
   });

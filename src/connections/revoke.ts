@@ -3,6 +3,7 @@ import type { Keyring } from '../crypto/keyring.ts';
 import type { Db } from '../db/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { StatusEvents } from '../lib/status-events.ts';
 import { OAuthError } from '../oauth/failure.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { revokeGrant } from '../oauth/tokens.ts';
@@ -17,6 +18,7 @@ export interface RevokeDeps {
   keyring: Keyring;
   fetch: ProviderFetch;
   resolveServer: ResolveServer;
+  events: StatusEvents;
   log: Logger;
 }
 
@@ -39,7 +41,8 @@ export async function drainOutbox(deps: RevokeDeps): Promise<number> {
 async function fanOut(deps: RevokeDeps, item: OutboxItem): Promise<void> {
   const connections = await store.findConnectionsToEnd(deps.db, item, fanOutSize);
   for (const { id, connector } of connections) {
-    await deps.db.$transaction((tx) => endConnection(deps, tx, id, connector.clientFingerprint));
+    const ended = await deps.db.$transaction((tx) => endConnection(deps, tx, id, connector.clientFingerprint));
+    if (ended) deps.events.publish({ connectionId: id });
   }
   if (connections.length < fanOutSize) await store.finishOutboxItem(deps.db, item.id, deps.clock.now(), null);
   else await store.postponeOutboxItem(deps.db, item.id, deps.clock.now());

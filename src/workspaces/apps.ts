@@ -19,6 +19,8 @@ interface AppDeps {
   keyring: Keyring;
   /** Answers what is wrong with a URL that the service will call, or null. */
   checkUrl: (url: string) => string | null;
+  /** Tells the background that there is work. */
+  wakeWorker: () => void;
 }
 
 /** How an app's users prove who they are: an issuer with a JWKS, or a secret shared with the app (HS256). */
@@ -84,6 +86,7 @@ export async function deleteApp(
     throw new ConfirmationRequiredError('app', users, [app.id]);
   }
   await deps.db.$transaction((tx) => store.tombstoneApp(tx, app, deps.clock.now()));
+  deps.wakeWorker();
 }
 
 async function requireApp(deps: { db: Db }, caller: Caller, appId: string) {
