@@ -1,5 +1,6 @@
 import type { ResolveServer } from '../connectors/server.ts';
 import type { Keyring } from '../crypto/keyring.ts';
+import { SealError } from '../crypto/seal.ts';
 import type { Db } from '../db/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -70,8 +71,9 @@ async function revoke(deps: RevokeDeps, item: OutboxItem): Promise<void> {
     if (connector.clientFingerprint !== clientFingerprint) return await retryLater(deps, item);
     await finish(await revokeGrant({ fetch: deps.fetch, server, client, ...tokens }));
   } catch (error) {
-    if (!(error instanceof OAuthError)) throw error;
-    deps.log.warn({ connectorId, verdict: error.verdict, attempts: item.attempts }, 'a revocation failed');
+    if (error instanceof SealError) deps.log.error({ err: error, connectorId }, 'tokens to revoke cannot be opened');
+    else if (error instanceof OAuthError) deps.log.warn({ connectorId, verdict: error.verdict }, 'a revocation failed');
+    else throw error;
     await retryLater(deps, item);
   }
 }
