@@ -1,22 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { expect, inject, onTestFinished } from 'vitest';
 import { type Demo, startDemo } from '../../examples/scheduling-app/demo.ts';
 import { createLogger } from '../../src/lib/logger.ts';
+import { freePort } from './ports.ts';
 
-/** The ports of a demo, as its environment names them. All three are free when this answers. */
+/** The ports of a demo, as its environment names them. */
 export async function freeDemoPorts(): Promise<Record<'PORT' | 'DEMO_APP_PORT' | 'DEMO_PROVIDER_PORT', string>> {
-  const servers = await Promise.all([listen(), listen(), listen()]);
-  const [service, app, provider] = servers.map((server) => String((server.address() as AddressInfo).port));
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return { PORT: service ?? '', DEMO_APP_PORT: app ?? '', DEMO_PROVIDER_PORT: provider ?? '' };
-}
-
-function listen(): Promise<Server> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, 'localhost', () => resolve(server));
-  });
+  const [service, app, provider] = [await freePort(), await freePort(), await freePort()];
+  return { PORT: String(service), DEMO_APP_PORT: String(app), DEMO_PROVIDER_PORT: String(provider) };
 }
 
 /** The whole demo in this process, on ports of its own; stopped when the test has finished, which fails if it logged an error. */

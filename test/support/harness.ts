@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { SignJWT } from 'jose';
 import { inject, onTestFinished } from 'vitest';
 import { type App, createApp, type Overrides } from '../../src/app.ts';
@@ -7,6 +6,7 @@ import { type Config, parseConfig } from '../../src/config.ts';
 import type { Clock } from '../../src/lib/clock.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { type CalendarProvider, startCalendarProvider } from './local-provider.ts';
+import { freePort } from './ports.ts';
 import { createDatabase } from './postgres.ts';
 
 export const operatorKey = 'operator-key-of-the-tests';
@@ -43,15 +43,6 @@ export interface Service {
   logs: string[];
   /** Sends one operation, as the given headers' caller. */
   graphql(query: string, variables?: Record<string, unknown>, headers?: Record<string, string>): Promise<GraphqlAnswer>;
-}
-
-async function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }
 
 /** A database of the test's own on the PostgreSQL server that TEST_DATABASE_URL names; null where the tests run on PGlite. */
