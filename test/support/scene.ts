@@ -1,35 +1,13 @@
 import { expect } from 'vitest';
-import {
-  addTestConnector,
-  createTestApp,
-  createWorkspace,
-  field,
-  operatorKey,
-  type Service,
-  startProvider,
-  type TestApp,
-  type TestConnector,
-  type TestWorkspace,
-} from './harness.ts';
+import { field, operatorKey, type Service } from './harness.ts';
 import { connectByCookie, readToken } from './journey.ts';
-import type { CalendarProvider } from './local-provider.ts';
+import { type Stage, setStage } from './stage.ts';
 
-/** A workspace with an app and a connector at a real provider. */
-export interface Scene {
-  service: Service;
-  workspace: TestWorkspace;
-  app: TestApp;
-  provider: CalendarProvider;
-  connector: TestConnector;
-}
+/** A stage whose access tokens live 300 s, so that they are refreshed within the last 45 s of it. */
+export type Scene = Stage;
 
-/** Access tokens live 300 s here, so they are refreshed within the last 45 s of it. */
-export async function setScene(service: Service): Promise<Scene> {
-  const provider = await startProvider({ accessTokenSeconds: 300, now: () => service.clock.now() });
-  const workspace = await createWorkspace(service);
-  const app = await createTestApp(service, workspace);
-  const connector = await addTestConnector(service, workspace, provider);
-  return { service, workspace, app, provider, connector };
+export function setScene(service: Service): Promise<Scene> {
+  return setStage({ service, accessTokenSeconds: 300 });
 }
 
 /** Still good, and close enough to its end to be refreshed. */
