@@ -1,13 +1,16 @@
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
+// a range of its own for each worker, so that none takes what another has found free
+const lowest = 11_000 + 4_000 * (Number(process.env.VITEST_POOL_ID ?? 0) % 4);
+
 /**
  * A port that nobody listens on. It lies below the range that systems take the ports of outgoing connections from: one of
  * those could be taken again before the test listens.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(11_000, 30_000);
+    const port = randomInt(lowest, lowest + 4_000);
     const isFree = await new Promise<boolean>((resolve) => {
       const server = createServer();
       server.once('error', () => resolve(false));
