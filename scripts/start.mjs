@@ -25,4 +25,7 @@ if (!isBuilt()) {
   const { status } = spawnSync('npm run --silent build', { cwd: root, shell: true, stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
 }
+// npm's shell ends without passing a signal on: whoever stops `npm start` means the service
+const parent = process.ppid;
+setInterval(() => process.ppid !== parent && process.kill(process.pid, 'SIGTERM'), 500).unref();
 await import(entry.href);

@@ -125,7 +125,11 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
       await new Promise<void>((resolve, reject) => {
         server.once('error', (error: NodeJS.ErrnoException) => {
           reject(
-            error.code === 'EADDRINUSE' ? new StartupError(`PORT ${config.port} is taken by another process.`) : error,
+            new StartupError(
+              error.code === 'EADDRINUSE'
+                ? `PORT ${config.port} is taken by another process.`
+                : `HOST ${config.host} and PORT ${config.port} cannot be listened on (${error.code}).`,
+            ),
           );
         });
         server.listen(config.port, config.host, resolve);
@@ -133,6 +137,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
       closers.push(async () => {
         const closed = new Promise((resolve) => server.close(resolve));
         await websocket.stop();
+        events.close();
         server.closeIdleConnections();
         const impatient = setTimeout(() => server.closeAllConnections(), 10_000);
         await closed;

@@ -31,7 +31,7 @@ export interface Config {
 export const variables = {
   NODE_ENV: { default: 'development', purpose: '`production` makes the service refuse development defaults' },
   HOST: { default: '127.0.0.1, in production 0.0.0.0', purpose: 'address to listen on' },
-  PORT: { default: '4000', purpose: 'port to listen on; 0 takes a free one' },
+  PORT: { default: '4000', purpose: 'port to listen on' },
   PUBLIC_URL: { default: 'http://localhost:PORT', purpose: 'origin under which browsers reach the service' },
   DATABASE_URL: { default: '', purpose: 'PostgreSQL connection string; unset: embedded PGlite in DATA_DIR' },
   DATA_DIR: {
@@ -149,6 +149,10 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   for (const name of faulty) {
     const held = secretVariables.has(name) ? 'a value that is not shown' : JSON.stringify(given[name]);
     faults.push(`${name} holds ${held}, but ${environment.shape[name].description} is expected.`);
+  }
+  const mode = env.NODE_ENV?.trim() || 'development';
+  if (!['development', 'production', 'test'].includes(mode)) {
+    faults.push(`NODE_ENV holds ${JSON.stringify(mode)}, but development, production or test is expected.`);
   }
   const values = result.data ?? {};
 

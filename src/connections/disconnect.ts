@@ -29,28 +29,24 @@ export async function disconnect(deps: DisconnectDeps, caller: Caller, connector
   const [connector] = await store.findConnectors(deps.db, [connectorId], [user.app.workspaceId]);
   if (!connector || connector.deletedAt) throw new NotFoundError('connector');
   const id = connectionId(connector.id, user.app.id, user.userId);
-  const ended = await deps.db.$transaction((tx) => endConnection(deps, tx, id, connector.clientFingerprint));
+  const ended = await deps.db.$transaction((tx) => endConnection(deps, tx, id));
   if (!ended) throw new NotConnectedError();
   deps.events.publish({ connectionId: id });
   deps.wakeWorker();
   return id;
 }
 
-/**
- * Forgets the tokens and queues the revocation. A grant that belongs to another client than the connector has now is not revoked:
- * its tokens go to no address they were not given for. False where there was nothing to end.
- */
+/** Forgets the tokens and queues the revocation. False where there was nothing to end. */
 export async function endConnection(
   deps: { keyring: Keyring; clock: Clock; log: Logger },
   tx: Tx,
   id: string,
-  clientFingerprint: string,
 ): Promise<boolean> {
   const now = deps.clock.now();
   const ended = await store.endConnection(tx, id, now);
   if (!ended) return false;
   await store.releaseHeldRevocations(tx, id, now);
-  if (!ended.credential || ended.clientFingerprint !== clientFingerprint) return true;
+  if (!ended.credential) return true;
   await queueStoredRevocation(deps, tx, { ...ended, connectionId: id }, ended.credential, now);
   return true;
 }

@@ -41,8 +41,8 @@ export async function drainOutbox(deps: RevokeDeps): Promise<number> {
 /** Ends the next connections of a deleted connector or app. The row stays until there are none. */
 async function fanOut(deps: RevokeDeps, item: OutboxItem): Promise<void> {
   const connections = await store.findConnectionsToEnd(deps.db, item, fanOutSize);
-  for (const { id, connector } of connections) {
-    const ended = await deps.db.$transaction((tx) => endConnection(deps, tx, id, connector.clientFingerprint));
+  for (const { id } of connections) {
+    const ended = await deps.db.$transaction((tx) => endConnection(deps, tx, id));
     if (ended) deps.events.publish({ connectionId: id });
   }
   if (connections.length < fanOutSize) await store.finishOutboxItem(deps.db, item.id, deps.clock.now(), null);

@@ -324,7 +324,7 @@ export function findConnectionsToEnd(db: Db, of: { connectorId: string | null; a
       ...(of.appId !== null && { appId: of.appId }),
       disconnectedAt: null,
     },
-    select: { id: true, connector: { select: { clientFingerprint: true } } },
+    select: { id: true },
     take: limit,
   });
 }

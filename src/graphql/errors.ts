@@ -16,6 +16,7 @@ import { DomainError } from '../lib/domain-error.ts';
 import {
   ConfirmationRequiredError,
   ForbiddenError,
+  IdentityTokenExpiredError,
   NotFoundError,
   PlanRequiredError,
   RateLimitedError,
@@ -195,7 +196,8 @@ export function asValue(error: DomainError): DomainError & { __typename: string 
 /** The one place where an error of ours becomes a GraphQL error: on a field that is no union. Null for everything else. */
 export function toGraphqlError(error: unknown): GraphQLError | null {
   if (!(error instanceof DomainError)) return null;
-  return new GraphQLError(error.message, { extensions: { code: error.code } });
+  const expiry = error instanceof IdentityTokenExpiredError ? identityTokenExpiry : {};
+  return new GraphQLError(error.message, { extensions: { code: error.code, ...expiry } });
 }
 
 /** Errors of a flow that talks to a provider. */

@@ -7,6 +7,8 @@ export type StatusTopic = { connectionId: string } | { connectorId: string } | {
 export interface StatusEvents {
   publish(topic: StatusTopic): void;
   subscribe(topics: StatusTopic[]): StatusSubscription;
+  /** Ends every subscription: the service stops, and its readers are to come back elsewhere. */
+  close(): void;
 }
 
 /** Wakes its one reader. However many changes come between two waits, one wake-up stands for all: a slow reader costs nothing. */
@@ -23,6 +25,7 @@ const name = (topic: StatusTopic) => Object.entries(topic).flat().join(':');
 /** Events within this process. */
 export function createStatusEvents(): StatusEvents {
   const emitter = new EventEmitter().setMaxListeners(0);
+  const open = new Set<StatusSubscription>();
   return {
     publish: (topic) => {
       emitter.emit(name(topic));
@@ -37,7 +40,7 @@ export function createStatusEvents(): StatusEvents {
       };
       const names = topics.map(name);
       for (const topic of names) emitter.on(topic, onEvent);
-      return {
+      const subscription: StatusSubscription = {
         async changed() {
           if (!pending && !closed) {
             await new Promise<void>((resolve) => {
@@ -51,10 +54,16 @@ export function createStatusEvents(): StatusEvents {
         wake: onEvent,
         close() {
           closed = true;
+          open.delete(subscription);
           for (const topic of names) emitter.off(topic, onEvent);
           wake?.();
         },
       };
+      open.add(subscription);
+      return subscription;
+    },
+    close() {
+      for (const subscription of open) subscription.close();
     },
   };
 }

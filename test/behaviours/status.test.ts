@@ -266,7 +266,8 @@ describe('listeners', () => {
     return {
       publish: events.publish,
       open: () => count,
-      subscribe(topics) {
+      close: () => events.close(),
+    subscribe(topics) {
         const subscription = events.subscribe(topics);
         count += 1;
         let isOpen = true;
