@@ -267,7 +267,7 @@ describe('listeners', () => {
       publish: events.publish,
       open: () => count,
       close: () => events.close(),
-    subscribe(topics) {
+      subscribe(topics) {
         const subscription = events.subscribe(topics);
         count += 1;
         let isOpen = true;
