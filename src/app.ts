@@ -1,13 +1,18 @@
 import type { AddressInfo } from 'node:net';
-import { startWorker } from './background/worker.ts';
+import { createWorker } from './background/worker.ts';
 import type { Config } from './config.ts';
+import { keepAlive } from './connections/keep-alive.ts';
 import { createRefresh } from './connections/refresh.ts';
 import { drainOutbox } from './connections/revoke.ts';
 import { deleteExpiredFlows } from './connections/store.ts';
+import { createWatchStatus } from './connections/status.ts';
 import { createResolveServer } from './connectors/server.ts';
 import { developmentKeys } from './crypto/development-keys.ts';
 import { type Keyring, parseKeyring } from './crypto/keyring.ts';
 import { openDatabase } from './db/client.ts';
+import { isDatabaseUnavailable } from './db/unavailable.ts';
+import { createDatabaseClock } from './db/clock.ts';
+import { shareStatusEvents } from './events/redis.ts';
 import type { Features } from './graphql/context.ts';
 import type { GraphiqlTab } from './http/graphiql.ts';
 import { createGraphqlYoga } from './http/graphql.ts';
@@ -18,7 +23,7 @@ import { type Clock, systemClock } from './lib/clock.ts';
 import { createLogger, type Logger } from './lib/logger.ts';
 import { Secret } from './lib/secret.ts';
 import { StartupError } from './lib/startup-error.ts';
-import { createStatusEvents } from './lib/status-events.ts';
+import { createStatusEvents } from './events/status-events.ts';
 import { checkProviderUrl, createProviderFetch, type ProviderFetchPolicy } from './oauth/fetch.ts';
 import { originIsKnown } from './workspaces/store.ts';
 
@@ -42,11 +47,12 @@ export interface App {
 }
 
 const providerTimeoutMs = 10_000;
+/** A read that waits for a refresh, which waits for its provider. */
+const longestRequestMs = 35_000;
 const providerMaxBytes = 256 * 1024;
 
 /** Builds each part once, in order. What production needs is checked by parseConfig. */
 export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
-  const clock = overrides.clock ?? systemClock;
   const log = overrides.log ?? createLogger(config.logLevel);
   const closers: (() => unknown)[] = [];
 
@@ -58,6 +64,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   closers.push(database.close);
   const keyring: Keyring = config.keyring ?? parseKeyring(developmentKeys(config.dataDir));
   const { db } = database;
+  const sharedClock = config.databaseUrl && !overrides.clock ? await createDatabaseClock(db) : null;
+  const clock = overrides.clock ?? sharedClock ?? systemClock;
 
   const policy: ProviderFetchPolicy = {
     allowedHosts: config.allowedProviderHosts,
@@ -70,16 +78,19 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   closers.push(() => provider.close());
   const { fetch } = provider;
   const resolveServer = createResolveServer({ fetch, clock });
-  const events = createStatusEvents();
+  const localEvents = createStatusEvents();
+  const redis = config.redisUrl && shareStatusEvents(localEvents, { url: config.redisUrl, log });
+  if (redis) closers.push(redis.disconnect);
+  const events = redis ?? localEvents;
 
-  const worker = startWorker({
-    log,
-    tasks: [
-      () => drainOutbox({ db, clock, keyring, fetch, resolveServer, events, log }),
-      () => deleteExpiredFlows(db, clock.now()),
-    ],
-  });
+  const worker = createWorker(log);
   closers.push(worker.stop);
+  const parts = { db, clock, keyring, fetch, resolveServer, events, log, wakeWorker: worker.wake };
+  const refresh = createRefresh(parts);
+  worker.start({ run: () => drainOutbox(parts), everyMs: 5_000 });
+  worker.start({ run: () => deleteExpiredFlows(db, clock.now()), everyMs: 60_000 });
+  worker.start({ run: () => keepAlive({ db, clock, refresh }), everyMs: 600_000 });
+  if (sharedClock) worker.start({ run: () => sharedClock.sync(), everyMs: 5_000 });
 
   const working = new Set<Promise<unknown>>();
   closers.push(() => Promise.allSettled(working));
@@ -90,11 +101,11 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     working.add(settled);
   };
 
-  const parts = { db, clock, keyring, fetch, resolveServer, events, log, wakeWorker: worker.wake };
   const features: Features = {
     ...parts,
     background,
-    refresh: createRefresh(parts),
+    refresh,
+    watchStatus: createWatchStatus(parts),
     publicUrl: config.publicUrl,
     defaultPlan: config.defaultPlan,
     checkUrl: (url) => checkProviderUrl(url, policy),
@@ -105,12 +116,13 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const yoga = createGraphqlYoga({
     features,
     identify,
+    isUnavailable: isDatabaseUnavailable,
     log,
     graphiql,
     graphiqlTabs: overrides.graphiqlTabs ?? (() => []),
   });
-  const ping = () => db.$queryRaw`SELECT 1`;
-  const router = createRouter({ yoga, graphiql, connect: features, ping, log });
+  const pings = { database: () => db.$queryRaw`SELECT 1`, ...(redis && { redis: () => redis.ping() }) };
+  const router = createRouter({ yoga, graphiql, connect: features, pings, isUnavailable: isDatabaseUnavailable, log });
   const websocket = createWebsocket({
     yoga,
     identify,
@@ -138,10 +150,12 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
         const closed = new Promise((resolve) => server.close(resolve));
         await websocket.stop();
         events.close();
-        server.closeIdleConnections();
-        const impatient = setTimeout(() => server.closeAllConnections(), 10_000);
+        // a connection that was busy when closing began is kept alive after its answer
+        const idle = setInterval(() => server.closeIdleConnections(), 100);
+        const impatient = setTimeout(() => server.closeAllConnections(), longestRequestMs);
         await closed;
         clearTimeout(impatient);
+        clearInterval(idle);
       });
       return { url: `http://localhost:${(server.address() as AddressInfo).port}` };
     },

@@ -15,6 +15,8 @@ export interface Config {
   databaseUrl: Secret | null;
   /** Null: the embedded database lives in memory and ends with the process. */
   dataDir: string | null;
+  /** Null: events stay within this process. */
+  redisUrl: Secret | null;
   /** Null in development where none is set: app.ts then keeps one in `dataDir`. */
   keyring: Keyring | null;
   /** Null in development where none is set: main.ts then makes one up and prints it. */
@@ -38,6 +40,7 @@ export const variables = {
     default: '.data',
     purpose: 'folder of the embedded database and of development keys; `memory://` keeps nothing',
   },
+  REDIS_URL: { default: '', purpose: 'Redis that carries events between instances; unset: they stay in the process' },
   ENCRYPTION_KEYS: {
     default: 'development: generated in DATA_DIR',
     purpose: '`kid:base64-of-32-bytes`, comma-separated; the first encrypts, all decrypt; required in production',
@@ -64,7 +67,12 @@ export const variables = {
 } as const satisfies Record<string, { default: string; purpose: string }>;
 
 type VariableName = keyof typeof variables;
-const secretVariables: ReadonlySet<VariableName> = new Set(['DATABASE_URL', 'ENCRYPTION_KEYS', 'OPERATOR_KEY']);
+const secretVariables: ReadonlySet<VariableName> = new Set([
+  'DATABASE_URL',
+  'REDIS_URL',
+  'ENCRYPTION_KEYS',
+  'OPERATOR_KEY',
+]);
 
 /** The environment holds something that cannot be used. The message has one sentence per variable and no secret. */
 export class ConfigError extends StartupError {
@@ -96,6 +104,9 @@ const environment = z.object({
   DATABASE_URL: url(['postgres:', 'postgresql:'])
     .transform((value) => new Secret(value))
     .describe('a connection string that begins with postgresql://'),
+  REDIS_URL: url(['redis:', 'rediss:'])
+    .transform((value) => new Secret(value))
+    .describe('a URL that begins with redis:// or rediss://'),
   DATA_DIR: z.string().describe('a path, or memory://'),
   ENCRYPTION_KEYS: z
     .string()
@@ -178,6 +189,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     publicUrl: values.PUBLIC_URL ?? `http://localhost:${port}`,
     databaseUrl: values.DATABASE_URL ?? null,
     dataDir: dataDir === 'memory://' ? null : dataDir,
+    redisUrl: values.REDIS_URL ?? null,
     keyring: required('ENCRYPTION_KEYS', values.ENCRYPTION_KEYS),
     operatorKey: required('OPERATOR_KEY', values.OPERATOR_KEY),
     admin,

@@ -46,6 +46,7 @@ const wrong: [name: string, value: string, expected: string][] = [
 const wrongSecrets: [name: string, value: string, expected: string][] = [
   ['DATABASE_URL', 'mysql://user:hidden-part@host/db', 'a connection string that begins with postgresql://'],
   ['DATABASE_URL', 'hidden-part', 'a connection string that begins with postgresql://'],
+  ['REDIS_URL', 'http://user:hidden-part@host', 'a URL that begins with redis:// or rediss://'],
   ['OPERATOR_KEY', 'hidden-part', 'at least 16 visible characters'],
   ['OPERATOR_KEY', 'hidden-part with a space', 'at least 16 visible characters'],
   ['ENCRYPTION_KEYS', 'hidden-part', 'kid:base64-of-32-bytes, comma-separated'],
@@ -122,6 +123,7 @@ test('configuration: what nobody sets has the default of the table, and producti
     publicUrl: 'http://localhost:4000',
     databaseUrl: null,
     dataDir: '.data',
+    redisUrl: null,
     keyring: null,
     operatorKey: null,
     admin: null,

@@ -1,19 +1,41 @@
 import type { Logger } from '../lib/logger.ts';
 
-/** Background work: does what is due, and answers how much that was. */
-export type Task = () => Promise<number>;
+/** Background work that comes back: does a batch of what is due. Any number of instances may: each claims its work in the row. */
+export interface Task {
+  /** Answers how much there was to do: above 0, there may be more. */
+  run: () => Promise<number>;
+  /** How often to look. */
+  everyMs: number;
+}
+
+interface Loop {
+  wake: () => void;
+  stop: () => Promise<void>;
+}
 
 export interface Worker {
+  /** Runs the task now, at its own pace, and when woken. One that is slow holds up no other. */
+  start: (task: Task) => void;
   /** There is work: look now rather than at the next turn. */
   wake: () => void;
   /** Lets what is under way finish. */
   stop: () => Promise<void>;
 }
 
-const turnMs = 5_000;
+export function createWorker(log: Logger): Worker {
+  const loops: Loop[] = [];
+  return {
+    start: (task) => void loops.push(startLoop(task, log)),
+    wake() {
+      for (const loop of loops) loop.wake();
+    },
+    async stop() {
+      await Promise.all(loops.map((loop) => loop.stop()));
+    },
+  };
+}
 
-/** Runs the tasks now, every five seconds, and when woken. Any number of instances may: a task claims its work in the row. */
-export function startWorker(deps: { tasks: Task[]; log: Logger }): Worker {
+function startLoop({ run, everyMs }: Task, log: Logger): Loop {
   let stopped = false;
   let woken = false;
   let running: Promise<void> | null = null;
@@ -21,12 +43,10 @@ export function startWorker(deps: { tasks: Task[]; log: Logger }): Worker {
   async function turn(): Promise<void> {
     do {
       woken = false;
-      for (const task of deps.tasks) {
-        try {
-          while (!stopped && (await task()) > 0);
-        } catch (error) {
-          deps.log.error({ err: error }, 'background work failed; it goes on at the next turn');
-        }
+      try {
+        while (!stopped && (await run()) > 0);
+      } catch (error) {
+        log.error({ err: error }, 'background work failed; it goes on at the next turn');
       }
     } while (woken && !stopped);
     running = null;
@@ -37,7 +57,7 @@ export function startWorker(deps: { tasks: Task[]; log: Logger }): Worker {
     if (!stopped) running ??= turn();
   }
 
-  const timer = setInterval(wake, turnMs);
+  const timer = setInterval(wake, everyMs);
   wake();
   return {
     wake,

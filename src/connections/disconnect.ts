@@ -2,7 +2,7 @@ import type { Keyring } from '../crypto/keyring.ts';
 import type { Db, Tx } from '../db/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { StatusEvents } from '../lib/status-events.ts';
+import type { StatusEvents } from '../events/status-events.ts';
 import { type Caller, requireUser } from '../workspaces/caller.ts';
 import { NotFoundError } from '../workspaces/errors.ts';
 import { connectionId } from './connection.ts';

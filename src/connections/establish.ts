@@ -6,14 +6,16 @@ import type { Db } from '../db/client.ts';
 import type { Connector, PendingFlow } from '../db/generated/prisma/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { StatusEvents } from '../lib/status-events.ts';
+import type { StatusEvents } from '../events/status-events.ts';
 import { readAuthorizationResponse } from '../oauth/authorization.ts';
 import type { AuthorizationServer, ProviderAccount, TokenGrant } from '../oauth/authorization-server.ts';
+import { OAuthError } from '../oauth/failure.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { fetchAccount } from '../oauth/identity.ts';
 import { exchangeCode } from '../oauth/tokens.ts';
 import { NotFoundError } from '../workspaces/errors.ts';
 import { connectionId, connectorProblem } from './connection.ts';
+import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
 import { flowError } from './errors.ts';
 import { clientOf, grantEnd, sealGrant } from './grant.ts';
 import { queueRevocation, queueStoredRevocation } from './outbox.ts';
@@ -47,7 +49,7 @@ export async function establish(deps: EstablishDeps, flow: PendingFlow, params: 
   if (response.kind === 'error') throw errorResponse(response.error);
   const codeVerifier = open(deps.keyring, flowOwner(flow.id, 'codeVerifier'), flow.codeVerifierSealed).reveal();
   const receivedAt = deps.clock.now();
-  const grant = await exchangeCode({
+  const exchange = exchangeCode({
     fetch: deps.fetch,
     server,
     client: clientOf(deps.keyring, connector),
@@ -58,8 +60,14 @@ export async function establish(deps: EstablishDeps, flow: PendingFlow, params: 
     scopes: flow.requestedScopes,
     now: receivedAt,
   });
+  const grant = await exchange.catch(async (error: unknown) => {
+    if (error instanceof OAuthError) await noteRefusal(deps, connector.id, error.verdict);
+    throw error;
+  });
   const account = await accountOf(deps, server, grant);
-  return storeConnection(deps, flow, server, grant, account, receivedAt);
+  const id = await storeConnection(deps, flow, server, grant, account, receivedAt);
+  await noteAcceptance(deps, connector);
+  return id;
 }
 
 async function accountOf(

@@ -5,12 +5,13 @@ import type { Db, Tx } from '../db/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { singleFlight } from '../lib/single-flight.ts';
-import type { StatusEvents } from '../lib/status-events.ts';
+import type { StatusEvents } from '../events/status-events.ts';
 import type { AuthorizationServer, TokenGrant } from '../oauth/authorization-server.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { OAuthError, type OAuthVerdict } from '../oauth/failure.ts';
 import { refreshGrant } from '../oauth/tokens.ts';
 import { backoffMs } from './connection.ts';
+import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
 import { clientOf, grantEnd, openToken, sealGrant } from './grant.ts';
 import { queueRevocation } from './outbox.ts';
 import * as store from './store.ts';
@@ -66,7 +67,11 @@ async function fenced(deps: RefreshDeps, connectionId: string, version: number):
     const row = await store.findForRefresh(deps.db, connectionId);
     if (!row || row.connection.refusedAt || row.connection.disconnectedAt) return { kind: 'ended' };
     if (row.version !== version) return { kind: 'moved' };
-    if (row.leaseToken === leaseToken) return holdingLease(deps, row, leaseToken);
+    if (row.leaseToken === leaseToken) {
+      const outcome = await holdingLease(deps, row, leaseToken);
+      if (outcome.kind !== 'overtaken') return outcome;
+      continue;
+    }
     if (row.retryAt && row.retryAt > now) {
       return { kind: 'unavailable', retryAfterSeconds: secondsUntil(row.retryAt, now), misconfigured: false };
     }
@@ -74,7 +79,14 @@ async function fenced(deps: RefreshDeps, connectionId: string, version: number):
   }
 }
 
-async function holdingLease(deps: RefreshDeps, row: ForRefresh, leaseToken: string): Promise<RefreshOutcome> {
+/** The lease lapsed before the request had left: whoever holds it now decides. */
+type Overtaken = { kind: 'overtaken' };
+
+async function holdingLease(
+  deps: RefreshDeps,
+  row: ForRefresh,
+  leaseToken: string,
+): Promise<RefreshOutcome | Overtaken> {
   const { connectionId } = row;
   const renewal = setInterval(() => {
     const leaseUntil = new Date(deps.clock.now().getTime() + leaseMs);
@@ -92,7 +104,7 @@ async function holdingLease(deps: RefreshDeps, row: ForRefresh, leaseToken: stri
   }
 }
 
-async function attempt(deps: RefreshDeps, row: ForRefresh, leaseToken: string): Promise<RefreshOutcome> {
+async function attempt(deps: RefreshDeps, row: ForRefresh, leaseToken: string): Promise<RefreshOutcome | Overtaken> {
   const { connection, connectionId, refreshTokenSealed } = row;
   const { connector } = connection;
   if (
@@ -109,7 +121,14 @@ async function attempt(deps: RefreshDeps, row: ForRefresh, leaseToken: string): 
     server = await deps.resolveServer(connector);
     const client = clientOf(deps.keyring, connector);
     const refreshToken = openToken(deps.keyring, connectionId, 'refreshToken', refreshTokenSealed);
-    await store.recordAttempt(deps.db, connectionId, leaseToken, deps.clock.now());
+    const now = deps.clock.now();
+    const leaseUntil = new Date(now.getTime() + leaseMs);
+    // a process that was stopped for longer than its lease must not send what another may have sent since
+    if (!(await store.recordAttempt(deps.db, { connectionId, leaseToken }, now, leaseUntil)))
+      return { kind: 'overtaken' };
+    if (row.attemptedAt) {
+      deps.log.info({ connectionId }, 'the answer of the last refresh was lost: its refresh token is tried once more');
+    }
     grant = await refreshGrant({ fetch: deps.fetch, server, client, refreshToken, timeoutMs: requestTimeoutMs });
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error;
@@ -150,6 +169,7 @@ async function succeeded(
   };
   const kind = await insist(deps.log, () => deps.db.$transaction(write));
   deps.events.publish({ connectionId });
+  await noteAcceptance(deps, connection.connector);
   if (kind === 'ended') deps.wakeWorker();
   return { kind };
 }
@@ -175,7 +195,10 @@ async function failed(
 ): Promise<RefreshOutcome> {
   const { connectionId, version } = row;
   const now = deps.clock.now();
-  deps.log.warn({ connectionId, connectorId: row.connection.connectorId, verdict }, 'a refresh failed');
+  const { connectorId } = row.connection;
+  const afterLostAnswer = row.attemptedAt !== null;
+  deps.log.warn({ connectionId, connectorId, verdict, afterLostAnswer }, 'a refresh failed');
+  await noteRefusal(deps, connectorId, verdict);
   if (verdict.kind === 'reauthorize') {
     // refused for good, unless somebody else has stored newer tokens: then it was a race
     const refused = await deps.db.$transaction((tx) => store.recordRefusal(tx, { connectionId, version }, now));

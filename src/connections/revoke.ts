@@ -4,7 +4,7 @@ import { SealError } from '../crypto/seal.ts';
 import type { Db } from '../db/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { StatusEvents } from '../lib/status-events.ts';
+import type { StatusEvents } from '../events/status-events.ts';
 import { OAuthError } from '../oauth/failure.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { revokeGrant } from '../oauth/tokens.ts';
@@ -25,10 +25,11 @@ export interface RevokeDeps {
 
 type OutboxItem = Awaited<ReturnType<typeof store.claimOutbox>>[number];
 
-const claimMs = 60_000;
+const claimMs = 30_000;
 const batchSize = 20;
 const fanOutSize = 100;
-const maxAttempts = 12;
+/** With waits that grow to an hour: about a week. */
+const maxAttempts = 180;
 
 /** Does one batch of due work. Answers how much there was. */
 export async function drainOutbox(deps: RevokeDeps): Promise<number> {

@@ -1,3 +1,4 @@
+import DataLoader from 'dataloader';
 import { isComplete } from '../connectors/connector.ts';
 import type { NamedValue } from '../connectors/connector.ts';
 import type { Db } from '../db/client.ts';
@@ -5,8 +6,10 @@ import type { Connection, Connector } from '../db/generated/prisma/client.ts';
 import type { Plan } from '../db/generated/prisma/enums.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { DomainError } from '../lib/domain-error.ts';
-import type { StatusEvents, StatusSubscription } from '../lib/status-events.ts';
-import { type Caller, callingUser, requireUser } from '../workspaces/caller.ts';
+import type { StatusEvents, StatusSubscription, Wake } from '../events/status-events.ts';
+import type { Logger } from '../lib/logger.ts';
+import { type Caller, type CallingUser, callingUser, requireUser } from '../workspaces/caller.ts';
+import { IdentityTokenExpiredError } from '../workspaces/errors.ts';
 import { can } from '../workspaces/membership.ts';
 import {
   connectionId,
@@ -84,30 +87,51 @@ function configOf(connector: Connector, connection: Connection): NamedValue[] {
   return [...merged].map(([name, value]) => ({ name, value }));
 }
 
-/**
- * Reads connections by id, in order, in two statements. Null for an id that the caller may not know of: a user sees their own,
- * connected or not; a member those of the workspace that exist.
- */
+interface Rows {
+  connectors: Map<string, ConnectorWithPlan>;
+  connections: Map<string, Connection>;
+}
+
+/** Reads what connections by these ids are made of, in the given workspaces (null: in all), in two statements. */
+async function readRows(db: Db, ids: readonly string[], workspaceIds: string[] | null): Promise<Rows> {
+  const connectorIds = ids.flatMap((id) => connectorOf(id) ?? []);
+  const unique = (values: readonly string[]) => [...new Set(values)];
+  const [connectors, connections] = await Promise.all([
+    store.findConnectors(db, unique(connectorIds), workspaceIds && unique(workspaceIds)),
+    store.findConnections(db, unique(ids)),
+  ]);
+  return {
+    connectors: new Map(connectors.map((row) => [row.id, row])),
+    connections: new Map(connections.map((row) => [row.id, row])),
+  };
+}
+
+/** What a user may see of a connection: their own, connected or not. */
+function viewForUser(rows: Rows, user: CallingUser, id: string, now: Date): ConnectionView | null {
+  const connector = rows.connectors.get(connectorOf(id) ?? '');
+  const isOwn =
+    connector?.workspaceId === user.app.workspaceId && id === connectionId(connector.id, user.app.id, user.userId);
+  return connector && isOwn ? viewConnection(id, connector, rows.connections.get(id) ?? null, now) : null;
+}
+
+/** What a member may see of a connection: those of the workspace that exist. */
+function viewForMember(rows: Rows, caller: Caller, id: string, now: Date): ConnectionView | null {
+  const connector = rows.connectors.get(connectorOf(id) ?? '');
+  const connection = rows.connections.get(id);
+  const isVisible = connector && connection && can(caller, 'workspace.view', connector.workspaceId);
+  return isVisible ? viewConnection(id, connector, connection, now) : null;
+}
+
+/** Reads connections by id, in order. Null for an id that the caller may not know of. */
 export async function loadConnections(
   deps: { db: Db; clock: Clock },
   caller: Caller,
   ids: readonly string[],
 ): Promise<(ConnectionView | null)[]> {
   const user = callingUser(caller);
-  const connectorIds = ids.flatMap((id) => connectorOf(id) ?? []);
-  const [connectors, connections] = await Promise.all([
-    store.findConnectors(deps.db, connectorIds, user ? [user.app.workspaceId] : null),
-    store.findConnections(deps.db, [...ids]),
-  ]);
-  return ids.map((id) => {
-    const connector = connectors.find((row) => row.id === connectorOf(id));
-    const connection = connections.find((row) => row.id === id) ?? null;
-    if (!connector) return null;
-    const visible = user
-      ? id === connectionId(connector.id, user.app.id, user.userId)
-      : connection !== null && can(caller, 'workspace.view', connector.workspaceId);
-    return visible ? viewConnection(id, connector, connection, deps.clock.now()) : null;
-  });
+  const rows = await readRows(deps.db, ids, user && [user.app.workspaceId]);
+  const now = deps.clock.now();
+  return ids.map((id) => (user ? viewForUser(rows, user, id, now) : viewForMember(rows, caller, id, now)));
 }
 
 /** A change of status as it is streamed. `view` null: there is no such connector, or no longer. */
@@ -117,49 +141,107 @@ export interface StatusChange {
   at: Date;
 }
 
+/** Why a stream of changes ended, where it was not its reader who ended it. */
+export type StreamEnd = 'identity-token-expired' | 'access-ended';
+
+export interface WatchDeps {
+  db: Db;
+  clock: Clock;
+  events: StatusEvents;
+  log: Logger;
+}
+
+/** How long readings are gathered that follow one change: it may wake thousands of streams at once. */
+const gatherMs = 5;
+const rereadMs = 1_000;
+
 /**
- * The calling user's status for a connector: now, then at every change. Ends with the identity token (the last value is then
- * `identity-token-expired`) or when the reader returns. Subscribes before it reads, so that nothing falls between.
+ * The calling user's status for a connector: now, then at every change. Subscribes before it reads, so that nothing falls between.
+ * Before every value `identify` tells again who calls: a key may have been revoked, or the app deleted. The stream ends, and says why, with the identity token or with the right to ask; or when its reader returns.
  * @throws UnauthenticatedError
  */
-export function watchStatus(
-  deps: { db: Db; clock: Clock; events: StatusEvents },
+export type WatchStatus = (
   caller: Caller,
+  identify: () => Promise<Caller>,
   connectorId: string,
-): AsyncIterableIterator<StatusChange | 'identity-token-expired'> {
-  const user = requireUser(caller);
-  const id = connectionId(connectorId, user.app.id, user.userId);
-  const changes = deps.events.subscribe([{ connectionId: id }, { connectorId }, { workspaceId: user.app.workspaceId }]);
-  const expired = () => deps.clock.now() >= user.expiresAt;
+) => AsyncIterableIterator<StatusChange | StreamEnd>;
 
-  async function* stream(): AsyncGenerator<StatusChange | 'identity-token-expired', void> {
-    let last: string | null = null;
-    let view: ConnectionView | null;
+export function createWatchStatus(deps: WatchDeps): WatchStatus {
+  const views = new DataLoader<{ user: CallingUser; id: string }, ConnectionView | null>(
+    async (keys) => {
+      const rows = await readRows(
+        deps.db,
+        keys.map(({ id }) => id),
+        keys.map(({ user }) => user.app.workspaceId),
+      );
+      return keys.map(({ user, id }) => viewForUser(rows, user, id, deps.clock.now()));
+    },
+    { cache: false, maxBatchSize: 1_000, batchScheduleFn: (run) => setTimeout(run, gatherMs) },
+  );
+
+  /** What there is to tell now, if the caller may still hear it. */
+  async function present(user: CallingUser, identify: () => Promise<Caller>, id: string) {
+    const [caller, view] = await Promise.all([identify(), views.load({ user, id })]);
+    return callingUser(caller) ? { view } : endOf(caller);
+  }
+
+  async function* stream(
+    changes: StatusSubscription,
+    user: CallingUser,
+    read: () => Promise<{ view: ConnectionView | null } | StreamEnd>,
+    connectorId: string,
+  ): AsyncGenerator<StatusChange | StreamEnd, void> {
+    let told: string | null = null;
+    let wake: Wake = 'changed';
     try {
-      do {
-        if (expired()) return yield 'identity-token-expired';
-        [view = null] = await loadConnections(deps, caller, [id]);
-        const seen = JSON.stringify(view);
-        if (seen !== last) yield { connectorId, view, at: deps.clock.now() };
-        last = seen;
-      } while (await changeOrInstant(changes, earlier(user.expiresAt, view?.endsAt ?? null), deps.clock));
+      while (wake !== 'closed') {
+        const now = deps.clock.now();
+        if (now >= user.expiresAt) return yield 'identity-token-expired';
+        let next = user.expiresAt;
+        try {
+          const found = await read();
+          if (typeof found === 'string') return yield found;
+          const seen = JSON.stringify(found.view);
+          if (seen !== told || wake === 'recovered') yield { connectorId, view: found.view, at: deps.clock.now() };
+          told = seen;
+          next = earlier(user.expiresAt, found.view?.endsAt ?? null);
+        } catch (error) {
+          if (told === null) throw error;
+          // ended now, it would only be opened again at once, along with everybody else's
+          deps.log.warn({ err: error }, 'a status cannot be read; it is tried again');
+          told = 'unknown';
+          next = new Date(now.getTime() + rereadMs * (1 + Math.random()));
+        }
+        wake = await wakeOrInstant(changes, next, deps.clock);
+      }
     } finally {
       changes.close(); // a reader returns only from a stream that has not ended by itself
     }
   }
 
-  const values = stream();
-  return {
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    next: () => values.next(),
-    // a generator that waits would only return after the next change: wake it first
-    return() {
-      changes.close();
-      return values.return();
-    },
+  return (caller, identify, connectorId) => {
+    const user = requireUser(caller);
+    const id = connectionId(connectorId, user.app.id, user.userId);
+    const topics = [{ connectionId: id }, { connectorId }, { workspaceId: user.app.workspaceId }];
+    const changes = deps.events.subscribe(topics);
+    const values = stream(changes, user, () => present(user, identify, id), connectorId);
+    return {
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+      next: () => values.next(),
+      // a generator that waits would only return after the next change: wake it first
+      return() {
+        changes.close();
+        return values.return();
+      },
+    };
   };
+}
+
+function endOf(caller: Caller): StreamEnd {
+  const hasExpired = caller.kind === 'anonymous' && caller.error instanceof IdentityTokenExpiredError;
+  return hasExpired ? 'identity-token-expired' : 'access-ended';
 }
 
 function earlier(a: Date, b: Date | null): Date {
@@ -168,12 +250,12 @@ function earlier(a: Date, b: Date | null): Date {
 
 const longestTimerMs = 2 ** 31 - 1;
 
-/** Waits for a change or an instant. False when the subscription was closed. */
-async function changeOrInstant(changes: StatusSubscription, instant: Date, clock: Clock): Promise<boolean> {
+/** Waits for a change or an instant. */
+async function wakeOrInstant(changes: StatusSubscription, instant: Date, clock: Clock): Promise<Wake> {
   const waitMs = Math.max(0, instant.getTime() - clock.now().getTime());
   const timer = setTimeout(() => changes.wake(), Math.min(waitMs, longestTimerMs));
   try {
-    return await changes.changed();
+    return await changes.next();
   } finally {
     clearTimeout(timer);
   }

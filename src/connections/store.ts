@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { Db, Tx } from '../db/client.ts';
 import type { Connection, Connector, Credential, Prisma } from '../db/generated/prisma/client.ts';
-import type { ConnectBinding, Plan } from '../db/generated/prisma/enums.ts';
+import type { ConnectBinding, ConnectorRefusal, Plan } from '../db/generated/prisma/enums.ts';
 
 /** A connector with its workspace's plan, a connection that may not be there, and its tokens where they were asked for. */
 export interface ConnectionRow {
@@ -198,7 +198,24 @@ export function findForRefresh(db: Db, connectionId: string) {
   });
 }
 
-/** Takes the lease of one version of a credential, if it is free (or lapsed) and no back-off runs. Read the row to see who has it. */
+/** Connections whose refresh token has not been used since an instant, the longest first, that nothing keeps from being refreshed. */
+export function findIdleGrants(db: Db, of: { providerKeys: string[]; unusedSince: Date }, now: Date, limit: number) {
+  return db.$queryRaw<{ connectionId: string; version: number }[]>`
+    SELECT credential."connectionId", credential.version
+    FROM credential
+    JOIN connection ON connection.id = credential."connectionId"
+    JOIN connector ON connector.id = connection."connectorId"
+    JOIN app ON app.id = connection."appId"
+    WHERE credential."issuedAt" <= ${of.unusedSince} AND credential."refreshTokenSealed" IS NOT NULL
+      AND (credential."retryAt" IS NULL OR credential."retryAt" <= ${now})
+      AND (credential."leaseUntil" IS NULL OR credential."leaseUntil" <= ${now})
+      AND connection."refusedAt" IS NULL AND connection."disconnectedAt" IS NULL
+      AND connection."clientFingerprint" = connector."clientFingerprint"
+      AND connector."deletedAt" IS NULL AND connector."providerKey" = ANY(${of.providerKeys}) AND app."deletedAt" IS NULL
+    ORDER BY credential."issuedAt" LIMIT ${limit}`;
+}
+
+/** Takes the lease of one version of a credential, if it is free (or lapsed) and no back-off runs. Read the row to see who has it. Instants are the database's, so that no instance is ahead of another. */
 export async function takeLease(
   db: Db,
   key: { connectionId: string; version: number },
@@ -221,9 +238,21 @@ export async function extendLease(db: Db, connectionId: string, leaseToken: stri
   await db.credential.updateMany({ where: { connectionId, leaseToken }, data: { leaseUntil } });
 }
 
-/** Records that a refresh request is about to leave: if nothing clears it, its answer was lost. */
-export async function recordAttempt(db: Db, connectionId: string, leaseToken: string, at: Date): Promise<void> {
-  await db.credential.updateMany({ where: { connectionId, leaseToken }, data: { attemptedAt: at } });
+/**
+ * Records that a refresh request is about to leave, and that the lease runs from now: if nothing clears it, the answer was lost.
+ * False where the lease has lapsed meanwhile, whoever has it now: then no request may leave.
+ */
+export async function recordAttempt(
+  db: Db,
+  key: { connectionId: string; leaseToken: string },
+  at: Date,
+  leaseUntil: Date,
+): Promise<boolean> {
+  const { count } = await db.credential.updateMany({
+    where: { ...key, leaseUntil: { gt: at } },
+    data: { attemptedAt: at, leaseUntil },
+  });
+  return count === 1;
 }
 
 /** Writes refreshed tokens, if nobody has written tokens since. */
@@ -274,6 +303,18 @@ export async function recordRefusal(
   if (count === 0) return false;
   await tx.connection.update({ where: { id: key.connectionId }, data: { refusedAt: at } });
   return true;
+}
+
+/** Notes what the provider refuses of the connector itself, unless that is known. */
+export async function recordConnectorRefusal(db: Db, connectorId: string, refusal: ConnectorRefusal, at: Date) {
+  await db.connector.updateMany({
+    where: { id: connectorId, OR: [{ refusal: null }, { refusal: { not: refusal } }] },
+    data: { refusal, refusedAt: at },
+  });
+}
+
+export async function clearConnectorRefusal(db: Db, connectorId: string): Promise<void> {
+  await db.connector.updateMany({ where: { id: connectorId }, data: { refusal: null, refusedAt: null } });
 }
 
 export async function recordVerified(db: Db, connectionId: string, at: Date): Promise<void> {
@@ -329,6 +370,24 @@ export function findConnectionsToEnd(db: Db, of: { connectorId: string | null; a
   });
 }
 
+/** How many connections of each deleted connector the worker has yet to end. */
+export function countConnectionsToEnd(db: Db, connectorIds: readonly string[]) {
+  return db.connection.groupBy({
+    by: ['connectorId'],
+    where: { connectorId: { in: [...connectorIds] }, disconnectedAt: null },
+    _count: true,
+  });
+}
+
+/** How many revocations each connector has, by receipt; null for those under way. */
+export function countRevocations(db: Db, connectorIds: readonly string[]) {
+  return db.outboxItem.groupBy({
+    by: ['connectorId', 'receipt'],
+    where: { connectorId: { in: [...connectorIds] }, kind: 'REVOKE_GRANT' },
+    _count: true,
+  });
+}
+
 export function findConnectorOfGrant(db: Db, connectorId: string) {
   return db.connector.findUnique({ where: { id: connectorId } });
 }
@@ -356,12 +415,16 @@ export function finishOutboxItem(
   at: Date,
   receipt: 'REVOKED' | 'UNSUPPORTED' | 'GAVE_UP' | 'SKIPPED_SHARED_GRANT' | null,
 ) {
-  return db.outboxItem.update({ where: { id }, data: { doneAt: at, receipt, tokensSealed: null, leaseUntil: null } });
+  // done stays done, also for a worker that was stopped for longer than its claim
+  return db.outboxItem.updateMany({
+    where: { id, doneAt: null },
+    data: { doneAt: at, receipt, tokensSealed: null, leaseUntil: null },
+  });
 }
 
 export function postponeOutboxItem(db: Db, id: string, dueAt: Date) {
-  return db.outboxItem.update({
-    where: { id },
+  return db.outboxItem.updateMany({
+    where: { id, doneAt: null },
     data: { dueAt, attempts: { increment: 1 }, leaseUntil: null },
   });
 }

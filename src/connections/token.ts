@@ -4,7 +4,7 @@ import type { Db } from '../db/client.ts';
 import type { Credential } from '../db/generated/prisma/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Secret } from '../lib/secret.ts';
-import type { StatusEvents } from '../lib/status-events.ts';
+import type { StatusEvents } from '../events/status-events.ts';
 import type { AuthorizationServer } from '../oauth/authorization-server.ts';
 import { OAuthError } from '../oauth/failure.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';

@@ -6,7 +6,7 @@ import type { Connector } from '../db/generated/prisma/client.ts';
 import type { ConnectorKind } from '../db/generated/prisma/enums.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Secret } from '../lib/secret.ts';
-import type { StatusEvents } from '../lib/status-events.ts';
+import type { StatusEvents } from '../events/status-events.ts';
 import { OAuthError } from '../oauth/failure.ts';
 import { CUSTOM_PROVIDER_KEY, findProvider } from '../providers/catalogue.ts';
 import type { Caller } from '../workspaces/caller.ts';
@@ -166,13 +166,22 @@ export async function editConnector(deps: ConnectorDeps, caller: Caller, input: 
       ]);
     }
     const { providerKey: _, ...columns } = after;
+    const fingerprints = {
+      clientFingerprint: clientFingerprint(after),
+      scopesFingerprint: scopesFingerprint(after.scopes),
+    };
+    // what the provider refused may have been what was changed here: the next request tells
+    const isUnchanged =
+      !secret &&
+      fingerprints.clientFingerprint === before.clientFingerprint &&
+      fingerprints.scopesFingerprint === before.scopesFingerprint;
     return store.updateConnector(tx, current.id, {
       ...columns,
+      ...fingerprints,
+      ...(!isUnchanged && { refusal: null, refusedAt: null }),
       clientSecretSealed: secret
         ? seal(deps.keyring, clientSecretOwner(current.id), new Secret(secret))
         : before.clientSecretSealed,
-      clientFingerprint: clientFingerprint(after),
-      scopesFingerprint: scopesFingerprint(after.scopes),
     });
   });
   deps.events.publish({ connectorId: connector.id });

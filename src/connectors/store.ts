@@ -13,6 +13,9 @@ export interface ConnectorColumns {
   custom: CustomProvider | null;
   clientFingerprint: string;
   scopesFingerprint: string;
+  /** Given as null where an edit may have mended what the provider refuses. */
+  refusal?: null;
+  refusedAt?: null;
 }
 
 function columns({ connectionConfig, custom, ...rest }: ConnectorColumns) {

@@ -11,6 +11,7 @@ import {
   ReconnectRequiredError,
   RedirectUriMismatchError,
 } from '../connections/errors.ts';
+import type { StreamEnd } from '../connections/status.ts';
 import { ConnectorDisabledError, ConnectorIncompleteError } from '../connectors/errors.ts';
 import { DomainError } from '../lib/domain-error.ts';
 import {
@@ -196,8 +197,8 @@ export function asValue(error: DomainError): DomainError & { __typename: string 
 /** The one place where an error of ours becomes a GraphQL error: on a field that is no union. Null for everything else. */
 export function toGraphqlError(error: unknown): GraphQLError | null {
   if (!(error instanceof DomainError)) return null;
-  const expiry = error instanceof IdentityTokenExpiredError ? identityTokenExpiry : {};
-  return new GraphQLError(error.message, { extensions: { code: error.code, ...expiry } });
+  const close = error instanceof IdentityTokenExpiredError ? closeWith('identity-token-expired') : {};
+  return new GraphQLError(error.message, { extensions: { code: error.code, ...close } });
 }
 
 /** Errors of a flow that talks to a provider. */
@@ -212,12 +213,12 @@ export const flowErrors = [
   ProviderTestingModeError,
 ];
 
-/** The close code and reason of a connection whose identity token has expired: sign in again. */
-export const identityTokenExpiry = { closeCode: 4403, reason: 'identity-token-expired' } as const;
+/** The close code of a socket whose caller may no longer ask: sign in again. The reason says why. */
+export const accessEndedCloseCode = 4403;
 
-/** The last event of a stream whose identity token has expired. */
-export function identityTokenExpired(): GraphQLError {
-  return new GraphQLError(identityTokenExpiry.reason, {
-    extensions: { code: 'UNAUTHENTICATED', ...identityTokenExpiry },
-  });
+const closeWith = (reason: StreamEnd) => ({ closeCode: accessEndedCloseCode, reason });
+
+/** The last event of a stream that ended by itself. */
+export function streamEnded(reason: StreamEnd): GraphQLError {
+  return new GraphQLError(reason, { extensions: { code: 'UNAUTHENTICATED', ...closeWith(reason) } });
 }

@@ -4,6 +4,8 @@ import type { FlowCookie } from '../connections/connect.ts';
 import type { Features, GraphqlContext } from '../graphql/context.ts';
 import { toGraphqlError } from '../graphql/errors.ts';
 import { schema } from '../graphql/schema.ts';
+import { DomainError } from '../lib/domain-error.ts';
+import { databaseUnavailable } from './health.ts';
 import type { Credentials } from '../identity/caller.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Caller } from '../workspaces/caller.ts';
@@ -13,6 +15,8 @@ import { graphiqlOptions, graphiqlPage, type GraphiqlTab } from './graphiql.ts';
 export interface GraphqlRouteDeps {
   features: Features;
   identify: (credentials: Credentials) => Promise<Caller>;
+  /** Whether an error only says that the database does not answer for the moment. */
+  isUnavailable: (error: unknown) => boolean;
   log: Logger;
   graphiql: boolean;
   /** Asked at every load of the page. */
@@ -48,8 +52,8 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
         const located = error instanceof GraphQLError ? error : null;
         const original = located?.originalError ?? error;
         if (original instanceof GraphQLError) return located ?? original; // the caller's own mistake: syntax, a wrong type
-        const known = toGraphqlError(original);
-        if (!known) deps.log.error({ err: original }, 'an operation failed');
+        const known = toGraphqlError(original) ?? (deps.isUnavailable(original) ? unavailable() : null);
+        if (!(original instanceof DomainError)) deps.log.error({ err: original }, 'an operation failed');
         return new GraphQLError(known?.message ?? message, {
           nodes: located?.nodes ?? null,
           path: located?.path ?? null,
@@ -61,17 +65,20 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
       if (socket) {
         const caller = await socket.caller();
         const started = { origin: socket.origin, secFetchSite: null };
-        return { caller, features: deps.features, request: started, setCookie: () => {} };
+        const identify = socket.caller;
+        return { caller, identify, features: deps.features, request: started, setCookie: () => {} };
       }
       const header = (name: string) => request.headers.get(name);
-      const caller = await deps.identify({
+      const credentials = {
         authorization: header('authorization'),
         appId: header('x-app-id'),
         onBehalfOf: header('on-behalf-of'),
         origin: header('origin'),
-      });
+      };
+      const identify = () => deps.identify(credentials);
       return {
-        caller,
+        caller: await identify(),
+        identify,
         features: deps.features,
         request: { origin: header('origin'), secFetchSite: header('sec-fetch-site') },
         setCookie: (cookie) => cookies.set(request, [...(cookies.get(request) ?? []), cookie]),
@@ -86,6 +93,13 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
         },
       },
     ],
+  });
+}
+
+/** For a while nothing can be done: the caller's request says so to programs as well, by its status. */
+function unavailable(): GraphQLError {
+  return new GraphQLError(databaseUnavailable, {
+    extensions: { code: 'SERVICE_UNAVAILABLE', http: { status: 503, headers: { 'Retry-After': '5' } } },
   });
 }
 

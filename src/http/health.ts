@@ -1,17 +1,38 @@
 import type { Logger } from '../lib/logger.ts';
 
+/** What a caller is told while the database does not answer. */
+export const databaseUnavailable = 'The service cannot reach its database right now. Try again in a moment.';
+
 /** Alive: the process answers. */
 export function healthz(): Response {
   return Response.json({ status: 'ok' });
 }
 
-/** Ready: the database answers too. Tells which part is missing, and no more. */
-export async function readyz(deps: { ping: () => Promise<unknown>; log: Logger }): Promise<Response> {
-  try {
-    await deps.ping();
-    return Response.json({ status: 'ok', database: 'ok' });
-  } catch (error) {
-    deps.log.error({ err: error }, 'the database does not answer');
-    return Response.json({ status: 'unavailable', database: 'unavailable' }, { status: 503 });
-  }
+/** The parts that the service needs, by name: each settles when the part answers. */
+export type Pings = Readonly<Record<string, () => Promise<unknown>>>;
+
+const patienceMs = 3_000;
+
+/** Ready: every part answers. Tells which one does not, and no more. */
+export async function readyz(deps: { pings: Pings; log: Logger }): Promise<Response> {
+  const parts = await Promise.all(
+    Object.entries(deps.pings).map(async ([part, ping]) => {
+      try {
+        await Promise.race([ping(), refuseAfter(patienceMs)]);
+        return [part, 'ok'] as const;
+      } catch (error) {
+        deps.log.error({ err: error, part }, 'a part does not answer');
+        return [part, 'unavailable'] as const;
+      }
+    }),
+  );
+  const isReady = parts.every(([, state]) => state === 'ok');
+  const body = { status: isReady ? 'ok' : 'unavailable', ...Object.fromEntries(parts) };
+  return Response.json(body, { status: isReady ? 200 : 503 });
+}
+
+function refuseAfter(ms: number): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    setTimeout(() => reject(new Error('no answer in time')), ms).unref();
+  });
 }

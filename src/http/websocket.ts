@@ -3,10 +3,11 @@ import type { Duplex } from 'node:stream';
 import { type ExecutionArgs, type execute, GraphQLError, type subscribe } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { identityTokenExpiry } from '../graphql/errors.ts';
+import { accessEndedCloseCode } from '../graphql/errors.ts';
 import type { Credentials } from '../identity/caller.ts';
 import type { Logger } from '../lib/logger.ts';
 import { type Caller, callingUser } from '../workspaces/caller.ts';
+import type { StreamEnd } from '../connections/status.ts';
 import { IdentityTokenExpiredError } from '../workspaces/errors.ts';
 import type { Yoga } from './graphql.ts';
 
@@ -26,6 +27,13 @@ export interface Websocket {
 
 const maxPayloadBytes = 256 * 1024;
 const longestTimerMs = 2 ** 31 - 1;
+/** A peer that has not answered one ping by the next is gone, or reads nothing: it is cut off, and what was kept for it goes. */
+const pingMs = 12_000;
+const maxOperations = 100;
+/** Clients come back after this one (RFC 6455's registry), but not after an internal error. */
+const tryAgainLater = 1013;
+/** So long after its cause is a socket closed, for the streams' last events to go out first. */
+const lastEventsMs = 250;
 
 /** GraphQL over WebSocket (graphql-transport-ws). Credentials travel in `connection_init`'s payload under the headers' names. */
 export function createWebsocket(deps: WebsocketDeps): Websocket {
@@ -39,9 +47,16 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
       async onConnect(context) {
         const { socket, request } = context.extra;
         const credentials = readCredentials(context.connectionParams, request.headers.origin ?? null);
-        const caller = await deps.identify(credentials);
+        const caller = await deps.identify(credentials).catch((error: unknown) => {
+          deps.log.error({ err: error }, 'a socket could not be let in');
+          return null;
+        });
+        if (!caller) {
+          socket.close(tryAgainLater, 'try again later');
+          return undefined;
+        }
         if (caller.kind === 'anonymous') {
-          socket.close(4403, closeReason(caller.error));
+          socket.close(accessEndedCloseCode, closeReason(caller.error));
           return undefined;
         }
         const user = callingUser(caller);
@@ -52,6 +67,7 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
       },
       async onSubscribe(context, _id, payload) {
         const { request, caller } = context.extra;
+        if (Object.keys(context.subscriptions).length > maxOperations) return [tooManyOperations()];
         const origin = request.headers.origin ?? null;
         const { schema, contextFactory, parse, validate, ...run } = yoga.getEnveloped({
           socket: { caller, origin },
@@ -73,10 +89,16 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
           throw error;
         }
       },
+      onNext(context, _id, _payload, _args, result) {
+        const { errors = [] } = result;
+        const reason = errors.find(({ extensions }) => extensions?.['closeCode'])?.extensions?.['reason'];
+        if (typeof reason === 'string') closeSoon(context.extra.socket, reason);
+      },
       execute: (args) => (args.rootValue as { execute: typeof execute }).execute(args),
       subscribe: (args) => (args.rootValue as { subscribe: typeof subscribe }).subscribe(args),
     },
     sockets,
+    pingMs,
   );
 
   async function accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -113,12 +135,23 @@ function readCredentials(params: Readonly<Record<string, unknown>> | undefined, 
 
 /** A close reason has at most 123 bytes (RFC 6455 5.5). */
 function closeReason(error: Error): string {
-  return error instanceof IdentityTokenExpiredError ? identityTokenExpiry.reason : error.message.slice(0, 120);
+  const expired: StreamEnd = 'identity-token-expired';
+  return error instanceof IdentityTokenExpiredError ? expired : error.message.slice(0, 120);
 }
 
 function closeAtExpiry(socket: WebSocket, expiresAt: Date): void {
-  // a moment later, so that the streams' last event goes out first
-  const waitMs = Math.min(Math.max(0, expiresAt.getTime() - Date.now()) + 250, longestTimerMs);
-  const timer = setTimeout(() => socket.close(identityTokenExpiry.closeCode, identityTokenExpiry.reason), waitMs);
+  const reason: StreamEnd = 'identity-token-expired';
+  const waitMs = Math.min(Math.max(0, expiresAt.getTime() - Date.now()), longestTimerMs);
+  const timer = setTimeout(() => closeSoon(socket, reason), waitMs);
   socket.once('close', () => clearTimeout(timer));
+}
+
+function closeSoon(socket: WebSocket, reason: string): void {
+  setTimeout(() => socket.close(accessEndedCloseCode, reason), lastEventsMs);
+}
+
+function tooManyOperations(): GraphQLError {
+  return new GraphQLError(`This socket has ${maxOperations} operations under way: end some, or open another.`, {
+    extensions: { code: 'RATE_LIMITED' },
+  });
 }

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
+import DataLoader from 'dataloader';
 import { createRemoteJWKSet, customFetch, decodeJwt, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import type { Keyring } from '../crypto/keyring.ts';
 import { open } from '../crypto/seal.ts';
@@ -47,6 +48,12 @@ const notThisApps = 'The identity token is not valid for this app: check its iss
 export function createIdentify(deps: IdentityDeps): (credentials: Credentials) => Promise<Caller> {
   const keySets = new Map<string, JWTVerifyGetKey>();
   const operatorHash = Buffer.from(sha256Hex(deps.operatorKey.reveal()));
+
+  // streams ask all at once when something changes; an answer is never kept
+  const apps = new DataLoader((ids: readonly string[]) => store.findApps(deps.db, ids), { cache: false });
+  const appKeys = new DataLoader((hashes: readonly string[]) => store.findLiveAppKeys(deps.db, hashes), {
+    cache: false,
+  });
 
   function keySet(jwksUrl: string): JWTVerifyGetKey {
     let found = keySets.get(jwksUrl);
@@ -107,7 +114,7 @@ export function createIdentify(deps: IdentityDeps): (credentials: Credentials) =
 
   async function appUser(appId: string, token: string, origin: string | null): Promise<Caller> {
     const id = idOf('App', appId);
-    const app = id && (await store.findApp(deps.db, id));
+    const app = id && (await apps.load(id));
     // the same answer for an app that is not there and for a token that is not its own
     if (!app) throw new UnauthenticatedError(notThisApps);
     const user = await verifyUser(app, token);
@@ -115,7 +122,7 @@ export function createIdentify(deps: IdentityDeps): (credentials: Credentials) =
   }
 
   async function backendFunction(key: string, onBehalfOf: string | null, origin: string | null): Promise<Caller> {
-    const found = await store.findLiveAppKey(deps.db, sha256Hex(key));
+    const found = await appKeys.load(sha256Hex(key));
     if (!found) throw new UnauthenticatedError('The app key is not known or was revoked.');
     const token = onBehalfOf === null ? null : bearer(onBehalfOf);
     if (onBehalfOf !== null && token === null) {

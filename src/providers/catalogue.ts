@@ -30,6 +30,18 @@ export function searchProviders(term: string | null): Provider[] {
   );
 }
 
+/** Nobody says how a custom provider does it: a week is the shortest that large servers are set to. */
+const customIdleDays = 7;
+
+/** The provider keys by the days after which they let an unused refresh token lapse. Those that do not are left out. */
+export function refreshTokenIdleDays(): Map<number, string[]> {
+  const keys = new Map([[customIdleDays, [CUSTOM_PROVIDER_KEY]]]);
+  for (const { key, refreshTokenIdleDays: days } of providers) {
+    if (days !== null) keys.set(days, [...(keys.get(days) ?? []), key]);
+  }
+  return keys;
+}
+
 /**
  * How to speak to a provider of the catalogue for a connector: each `{name}` of its settings in the endpoints is replaced
  * by the connector's value. A value becomes part of a host name, so besides the entry's own pattern only what can stand

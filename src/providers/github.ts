@@ -56,10 +56,12 @@ export const github: Provider = {
     keepFromToken: [],
     revocationReach: 'token',
   },
+  refreshTokenIdleDays: 180,
   sources: [
     'Endpoints and client authentication: Nango and Auth.js; PKCE with S256 since July 2025 (GitHub changelog).',
     'Errors come with status 200, and the body is form-encoded unless JSON is asked for (documentation).',
     'Access tokens of OAuth apps do not expire; those of GitHub Apps live 8 hours and are refreshed.',
+    'Uncertain: that a refresh token of a GitHub App ends after six months and is replaced at each use is from memory.',
     'Uncertain: the revocation request and the error word bad_refresh_token are from memory.',
   ],
 };

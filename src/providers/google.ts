@@ -90,6 +90,7 @@ export const googleCalendar: Provider = {
   docsUrl: 'https://developers.google.com/identity/protocols/oauth2/web-server',
   configFields: [],
   server,
+  refreshTokenIdleDays: 180,
   sources,
 };
 
@@ -123,5 +124,6 @@ export const gmail: Provider = {
   docsUrl: 'https://developers.google.com/workspace/gmail/api/auth/scopes',
   configFields: [],
   server,
+  refreshTokenIdleDays: 180,
   sources: [...sources, 'A change of the Google password ends grants that hold Gmail scopes (documentation).'],
 };

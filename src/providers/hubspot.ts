@@ -57,7 +57,9 @@ export const hubspot: Provider = {
     keepFromToken: [],
     revocationReach: 'account',
   },
+  refreshTokenIdleDays: 90,
   sources: [
+    'Uncertain: whether an unused refresh token lapses; it is used every 45 days, the safe choice.',
     'Token endpoint: the one of 2026-03, since the older /oauth/v1/token ends on 2027-02-16 (documentation).',
     'Revocation: as Nango does it. Identity: as Auth.js does it, with the token in the path.',
     'Uncertain: whether the v1 addresses for revocation and identity stay; the word BAD_REFRESH_TOKEN and the names of the identity members are from memory.',

@@ -51,6 +51,7 @@ export const linkedin: Provider = {
     keepFromToken: [],
     revocationReach: 'account',
   },
+  refreshTokenIdleDays: null,
   sources: [
     'Endpoints: Nango; credentials in the body only: Auth.js and arctic; PKCE is off, as in Nango.',
     'Access tokens live 60 days. Refresh tokens are for approved partners only and end after 365 days, however often they are used (documentation).',

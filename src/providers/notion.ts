@@ -58,7 +58,9 @@ export const notion: Provider = {
     keepFromToken: ['workspace_id', 'workspace_name', 'bot_id'],
     revocationReach: 'account',
   },
+  refreshTokenIdleDays: 90,
   sources: [
+    'Uncertain: whether an unused refresh token lapses; it is used every 45 days, the safe choice.',
     'Endpoints, Basic authentication with a JSON body, and refresh tokens that are replaced at each use: developers.notion.com.',
     'Revocation: developers.notion.com/reference/revoke-token.',
     'The token answer has no expires_in: nothing is known of how long a token lives.',

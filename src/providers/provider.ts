@@ -24,6 +24,8 @@ export interface Provider {
   docsUrl: string;
   configFields: readonly ProviderConfigField[];
   server: AuthorizationServer;
+  /** After how many days without use the provider lets a refresh token lapse; null where it does not, or where using it does not help. */
+  refreshTokenIdleDays: number | null;
   /** Where the facts come from, and which of them are uncertain. */
   sources: readonly string[];
 }

@@ -45,6 +45,7 @@ const userServer: AuthorizationServer = {
 };
 
 const sources = [
+  'Uncertain: whether an unused refresh token lapses; it is used every 45 days, the safe choice.',
   'Endpoints, separator and the nested user token: Nango and the documentation of oauth.v2.access.',
   'Rotation is off unless the Slack app switches it on; then access tokens live 12 hours and a refresh token works once (documentation).',
   'PKCE is off, as in Nango.',
@@ -82,6 +83,7 @@ export const slack: Provider = {
   docsUrl: 'https://docs.slack.dev/authentication/installing-with-oauth',
   configFields: [],
   server: userServer,
+  refreshTokenIdleDays: 90,
   sources,
 };
 
@@ -105,5 +107,6 @@ export const slackBot: Provider = {
   docsUrl: 'https://docs.slack.dev/authentication/installing-with-oauth',
   configFields: [],
   server: botServer,
+  refreshTokenIdleDays: 90,
   sources,
 };

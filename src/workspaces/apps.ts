@@ -3,6 +3,7 @@ import type { Keyring } from '../crypto/keyring.ts';
 import { seal } from '../crypto/seal.ts';
 import type { Db, Tx } from '../db/client.ts';
 import type { OriginKind } from '../db/generated/prisma/enums.ts';
+import type { StatusEvents } from '../events/status-events.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Secret } from '../lib/secret.ts';
 import type { Caller } from './caller.ts';
@@ -19,6 +20,8 @@ interface AppDeps {
   keyring: Keyring;
   /** Answers what is wrong with a URL that the service will call, or null. */
   checkUrl: (url: string) => string | null;
+  /** Tells the open streams of the app's users to look whether they may go on. */
+  events: StatusEvents;
   /** Tells the background that there is work. */
   wakeWorker: () => void;
 }
@@ -71,6 +74,7 @@ export async function editApp(
     if (origins) await setOrigins(tx, changed, origins);
     return changed;
   });
+  deps.events.publish({ workspaceId: app.workspaceId });
   return { app, identitySecret };
 }
 
@@ -86,6 +90,7 @@ export async function deleteApp(
     throw new ConfirmationRequiredError('app', users, [app.id]);
   }
   await deps.db.$transaction((tx) => store.tombstoneApp(tx, app, deps.clock.now()));
+  deps.events.publish({ workspaceId: app.workspaceId });
   deps.wakeWorker();
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Db, Tx } from '../db/client.ts';
 import type { WorkspaceRole } from '../db/generated/prisma/enums.ts';
+import type { StatusEvents } from '../events/status-events.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Secret, sha256Hex } from '../lib/secret.ts';
 import type { Caller } from './caller.ts';
@@ -68,11 +69,12 @@ export async function createAppKey(deps: KeyDeps, caller: Caller, appId: string)
   return insertNewAppKey(deps.db, app.id);
 }
 
-/** Ends an app's key at once. */
-export async function revokeAppKey(deps: KeyDeps, caller: Caller, appKeyId: string) {
+/** Ends an app's key at once, and the streams opened with it. */
+export async function revokeAppKey(deps: KeyDeps & { events: StatusEvents }, caller: Caller, appKeyId: string) {
   const key = await store.findAppKey(deps.db, appKeyId);
   if (!key) throw caller.kind === 'anonymous' ? caller.error : new NotFoundError('app key');
   assertCan(caller, 'app.manage', key.app.workspaceId, 'app key');
   await store.revokeAppKeyRow(deps.db, key.id, deps.clock.now());
+  deps.events.publish({ workspaceId: key.app.workspaceId });
   return key.id;
 }

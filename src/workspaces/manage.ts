@@ -1,6 +1,6 @@
 import type { Db } from '../db/client.ts';
 import type { Plan, WorkspaceRole } from '../db/generated/prisma/enums.ts';
-import type { StatusEvents } from '../lib/status-events.ts';
+import type { StatusEvents } from '../events/status-events.ts';
 import type { Caller } from './caller.ts';
 import { ForbiddenError, NotFoundError } from './errors.ts';
 import { assertCan, lastOwnerError } from './membership.ts';

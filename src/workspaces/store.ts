@@ -123,6 +123,17 @@ export function findApp(db: Db | Tx, id: string) {
   return db.app.findFirst({ where: { id, deletedAt: null }, ...appWithOrigins });
 }
 
+/** Apps by id, in order; null for one that is not there. */
+export async function findApps(db: Db, ids: readonly string[]) {
+  const apps = await db.app.findMany({ where: { id: { in: [...new Set(ids)] }, deletedAt: null }, ...appWithOrigins });
+  return inOrder(ids, apps, (app) => app.id);
+}
+
+function inOrder<T>(keys: readonly string[], rows: T[], keyOf: (row: T) => string): (T | null)[] {
+  const found = new Map(rows.map((row) => [keyOf(row), row]));
+  return keys.map((key) => found.get(key) ?? null);
+}
+
 export async function originIsKnown(db: Db, origin: string): Promise<boolean> {
   return (await db.appOrigin.findFirst({ where: { origin, app: { deletedAt: null } }, select: { id: true } })) !== null;
 }
@@ -149,11 +160,13 @@ export function findAppKey(db: Db, id: string) {
   return db.appKey.findUnique({ where: { id }, include: { app: true } });
 }
 
-export function findLiveAppKey(db: Db, hash: string) {
-  return db.appKey.findFirst({
-    where: { hash, revokedAt: null, app: { deletedAt: null } },
+/** Keys that work, with their apps, by hash, in order; null for one that does not. */
+export async function findLiveAppKeys(db: Db, hashes: readonly string[]) {
+  const keys = await db.appKey.findMany({
+    where: { hash: { in: [...new Set(hashes)] }, revokedAt: null, app: { deletedAt: null } },
     include: { app: appWithOrigins },
   });
+  return inOrder(hashes, keys, (key) => key.hash);
 }
 
 export function revokeAppKeyRow(db: Db, id: string, at: Date) {

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, inject, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { watchStatus } from '../../src/connections/status.ts';
+import { createWatchStatus } from '../../src/connections/status.ts';
 import { openDatabase } from '../../src/db/client.ts';
 import { systemClock } from '../../src/lib/clock.ts';
-import { createStatusEvents, type StatusEvents } from '../../src/lib/status-events.ts';
+import { createLogger } from '../../src/lib/logger.ts';
+import { createStatusEvents, type StatusEvents } from '../../src/events/status-events.ts';
 import type { Caller } from '../../src/workspaces/caller.ts';
 import { createTestApp, startService } from '../support/harness.ts';
 import { connectByCookie, disconnectAppUser } from '../support/journey.ts';
@@ -264,15 +265,14 @@ describe('listeners', () => {
     const events = createStatusEvents();
     let count = 0;
     return {
-      publish: events.publish,
+      ...events,
       open: () => count,
-      close: () => events.close(),
       subscribe(topics) {
         const subscription = events.subscribe(topics);
         count += 1;
         let isOpen = true;
         return {
-          changed: () => subscription.changed(),
+          next: () => subscription.next(),
           wake: () => subscription.wake(),
           close() {
             if (isOpen) count -= 1;
@@ -291,7 +291,8 @@ describe('listeners', () => {
     const events = countedEvents();
     const app = { id: 'app', workspaceId: 'workspace', name: 'App', origins: [] };
     const caller: Caller = { kind: 'app-user', app, userId: 'one', expiresAt };
-    return { db, events, stream: watchStatus({ db, clock: systemClock, events }, caller, 'connector') };
+    const watch = createWatchStatus({ db, clock: systemClock, events, log: createLogger('silent') });
+    return { db, events, stream: watch(caller, async () => caller, 'connector') };
   }
 
   const inAnHour = () => new Date(Date.now() + 3_600_000);
@@ -334,29 +335,41 @@ describe('events', () => {
     const subscription = events.subscribe([{ connectionId: 'c' }, { connectorId: 'k' }]);
     events.publish({ connectionId: 'other' });
     events.publish({ connectorId: 'c' }); // the same id in another role
-    const waiting = subscription.changed();
+    const waiting = subscription.next();
     const outcome = await Promise.race([waiting, Promise.resolve('waits')]);
     expect(outcome).toBe('waits');
 
     events.publish({ connectorId: 'k' });
-    expect(await waiting).toBe(true);
+    expect(await waiting).toBe('changed');
     events.publish({ connectionId: 'c' });
     events.publish({ connectionId: 'c' });
-    expect(await subscription.changed()).toBe(true);
-    const again = subscription.changed();
+    expect(await subscription.next()).toBe('changed');
+    const again = subscription.next();
     subscription.close();
-    expect(await again).toBe(false);
-    expect(await subscription.changed()).toBe(false);
+    expect(await again).toBe('closed');
+    expect(await subscription.next()).toBe('closed');
+  });
+
+  test('39. a reader that may have missed changes is told so, however many changes come as well', async () => {
+    const events = createStatusEvents();
+    const subscription = events.subscribe([{ connectionId: 'c' }]);
+    events.recover();
+    events.publish({ connectionId: 'c' });
+    expect(await subscription.next()).toBe('recovered');
+    events.publish({ connectionId: 'c' });
+    events.recover();
+    expect(await subscription.next()).toBe('recovered');
+    subscription.close();
   });
 
   test('38. a change after a wait was ended from outside is not lost', async () => {
     const events = createStatusEvents();
     const subscription = events.subscribe([{ connectionId: 'c' }]);
-    const waiting = subscription.changed();
+    const waiting = subscription.next();
     subscription.wake();
-    expect(await waiting).toBe(true);
+    expect(await waiting).toBe('changed');
     events.publish({ connectionId: 'c' });
-    expect(await subscription.changed()).toBe(true);
+    expect(await subscription.next()).toBe('changed');
     subscription.close();
   });
 });

@@ -4,7 +4,7 @@ import { createResolveServer } from '../../src/connectors/server.ts';
 import { parseKeyring } from '../../src/crypto/keyring.ts';
 import { openDatabase } from '../../src/db/client.ts';
 import { createLogger } from '../../src/lib/logger.ts';
-import { createStatusEvents } from '../../src/lib/status-events.ts';
+import { createStatusEvents } from '../../src/events/status-events.ts';
 import { createProviderFetch } from '../../src/oauth/fetch.ts';
 import { createStoppedClock, newKey, startServiceOnDisk } from '../support/at-rest.ts';
 import { startService } from '../support/harness.ts';

@@ -45,10 +45,10 @@ export interface Service {
   graphql(query: string, variables?: Record<string, unknown>, headers?: Record<string, string>): Promise<GraphqlAnswer>;
 }
 
-/** A database of the test's own on the PostgreSQL server that TEST_DATABASE_URL names; null where the tests run on PGlite. */
-async function ownPostgres(): Promise<string | null> {
+/** A database of the test's own on the PostgreSQL server. */
+export async function ownPostgres(): Promise<string> {
   const template = inject('databaseTemplate');
-  if (!template) return null;
+  if (!template) throw new Error('PostgreSQL is not there.');
   const database = await createDatabase(template.serverUrl, template.name);
   onTestFinished(() => database.drop());
   return database.url;
@@ -57,13 +57,14 @@ async function ownPostgres(): Promise<string | null> {
 /** A service of the test's own, on a database of its own; stopped when the test has finished. `env` overrides the environment. */
 export async function startService(env: Record<string, string> = {}, overrides: Overrides = {}): Promise<Service> {
   const port = await freePort();
-  const postgres = overrides.snapshot || env.DATA_DIR ? null : await ownPostgres();
+  const isEmbedded = !inject('onPostgres') || env.DATABASE_URL || overrides.snapshot || env.DATA_DIR;
+  const stores = isEmbedded ? {} : { DATABASE_URL: await ownPostgres(), REDIS_URL: inject('redisUrl') ?? '' };
   const config = parseConfig({
     PORT: String(port),
     DATA_DIR: 'memory://',
     OPERATOR_KEY: operatorKey,
     LOG_LEVEL: 'debug',
-    ...(postgres && { DATABASE_URL: postgres }),
+    ...stores,
     ...env,
   });
   const clock = createTestClock();

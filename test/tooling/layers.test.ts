@@ -8,6 +8,8 @@ import { describe, expect, test } from 'vitest';
 const refused: [file: string, imported: string][] = [
   ['lib/a.ts', '../crypto/seal.ts'],
   ['lib/a.ts', '@prisma/client'],
+  ['events/a.ts', '../db/client.ts'],
+  ['events/a.ts', '@prisma/client'],
   ['crypto/a.ts', '../db/client.ts'],
   ['crypto/a.ts', '../config.ts'],
   ['crypto/a.ts', 'pg'],
@@ -57,6 +59,8 @@ const refused: [file: string, imported: string][] = [
 
 const allowed: [file: string, imported: string][] = [
   ['lib/a.ts', './clock.ts'],
+  ['events/a.ts', '../lib/logger.ts'],
+  ['events/a.ts', 'ioredis'],
   ['lib/a.ts', 'pino'],
   ['crypto/a.ts', '../lib/secret.ts'],
   ['oauth/a.ts', 'oauth4webapi'],

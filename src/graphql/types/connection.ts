@@ -1,12 +1,12 @@
 import { completeConnect, startConnect } from '../../connections/connect.ts';
 import { disconnect } from '../../connections/disconnect.ts';
 import { NotConnectedError, ProviderUnavailableError, ReconnectRequiredError } from '../../connections/errors.ts';
-import { type ConnectionView, loadConnections, type StatusChange, watchStatus } from '../../connections/status.ts';
+import { type ConnectionView, loadConnections, type StatusChange } from '../../connections/status.ts';
 import { readToken, type TokenAnswer } from '../../connections/token.ts';
 import { idOf } from '../../lib/global-id.ts';
 import { NotFoundError } from '../../workspaces/errors.ts';
 import { builder } from '../builder.ts';
-import { asValue, flowErrors, identityTokenExpired, UserError } from '../errors.ts';
+import { asValue, flowErrors, streamEnded, UserError } from '../errors.ts';
 import { connectorsVisibleTo } from '../visibility.ts';
 import { ConnectBinding, ConnectionStatus, ReconnectReason } from './enums.ts';
 import { ConnectionConfigEntry } from './named-value.ts';
@@ -313,12 +313,12 @@ builder.subscriptionField('connectionStatus', (t) =>
     type: ConnectionStatusEvent,
     authScopes: { app: true },
     description:
-      "The calling user's status at a connector: now, at once, then every change. Ends with the identity token: over WebSocket with close code 4403 `identity-token-expired`, over SSE with that as the last event's error.",
+      "The calling user's status at a connector: now, at once, then every change. Ends with the identity token, or once the caller may no longer ask: over WebSocket with close code 4403 `identity-token-expired` or `access-ended`, over SSE with that as the last event's error. Where changes may have been missed, the present status comes again.",
     args: { connectorId: t.arg.id({ description: "The connector's id." }) },
-    subscribe: (_root, { connectorId }, { caller, features }) =>
-      watchStatus(features, caller, idOf('Connector', connectorId) ?? ''),
+    subscribe: (_root, { connectorId }, { caller, identify, features }) =>
+      features.watchStatus(caller, identify, idOf('Connector', connectorId) ?? ''),
     resolve: (change, { connectorId }) => {
-      if (change === 'identity-token-expired') throw identityTokenExpired();
+      if (typeof change === 'string') throw streamEnded(change);
       return { ...change, askedId: connectorId };
     },
   }),

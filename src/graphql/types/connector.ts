@@ -6,9 +6,12 @@ import {
 } from '../../connectors/connector.ts';
 import { addConnector, deleteConnector, editConnector } from '../../connectors/manage.ts';
 import { connectionId } from '../../connections/connection.ts';
+import { flowError } from '../../connections/errors.ts';
 import { globalId, idOf } from '../../lib/global-id.ts';
 import { callingApp, callingUser } from '../../workspaces/caller.ts';
+import { can } from '../../workspaces/membership.ts';
 import { builder, confirmable } from '../builder.ts';
+import { asValue, UserError } from '../errors.ts';
 import { appsVisibleTo, connectorsUsableBy, connectorsVisibleTo } from '../visibility.ts';
 import { AppUserConnection } from './connection.ts';
 import { ClientAuthentication, ConnectorKind } from './enums.ts';
@@ -69,6 +72,15 @@ export const Connector = builder.prismaNode('Connector', {
         const user = callingUser(caller);
         return user && kind === 'APP_USER' ? connectionId(id, user.app.id, user.userId) : null;
       },
+    }),
+    problem: t.field({
+      type: UserError,
+      nullable: true,
+      description:
+        'What the provider last refused of the connector itself, with what an admin can do about it; null where nothing. Its users stay connected meanwhile. For members.',
+      select: { refusal: true, workspaceId: true },
+      resolve: ({ refusal, workspaceId }, _args, { caller }) =>
+        refusal && can(caller, 'workspace.view', workspaceId) ? asValue(flowError(refusal)) : null,
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime' }),

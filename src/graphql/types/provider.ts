@@ -2,7 +2,7 @@ import { CUSTOM_PROVIDER_KEY, findProvider, searchProviders } from '../../provid
 import type { Provider as CatalogueEntry, ProviderConfigField as ConfigField } from '../../providers/provider.ts';
 import { builder } from '../builder.ts';
 
-type Shown = Omit<CatalogueEntry, 'server' | 'sources'>;
+type Shown = Omit<CatalogueEntry, 'server' | 'sources' | 'refreshTokenIdleDays'>;
 
 const custom: Shown = {
   key: CUSTOM_PROVIDER_KEY,

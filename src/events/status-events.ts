@@ -7,14 +7,19 @@ export type StatusTopic = { connectionId: string } | { connectorId: string } | {
 export interface StatusEvents {
   publish(topic: StatusTopic): void;
   subscribe(topics: StatusTopic[]): StatusSubscription;
+  /** Changes may have been missed: every reader is to read again, and to tell what it finds. */
+  recover(): void;
   /** Ends every subscription: the service stops, and its readers are to come back elsewhere. */
   close(): void;
 }
 
+/** Why a wait ended. `recovered`: changes may have been missed meanwhile. */
+export type Wake = 'changed' | 'recovered' | 'closed';
+
 /** Wakes its one reader. However many changes come between two waits, one wake-up stands for all: a slow reader costs nothing. */
 export interface StatusSubscription {
-  /** True as soon as something has changed since the last call; false once closed. */
-  changed(): Promise<boolean>;
+  /** Settles as soon as something has happened since the last call. */
+  next(): Promise<Wake>;
   /** Ends a wait as a change does. A reader that has waited long enough calls this: a wait given up would swallow the next change. */
   wake(): void;
   close(): void;
@@ -25,45 +30,50 @@ const name = (topic: StatusTopic) => Object.entries(topic).flat().join(':');
 /** Events within this process. */
 export function createStatusEvents(): StatusEvents {
   const emitter = new EventEmitter().setMaxListeners(0);
-  const open = new Set<StatusSubscription>();
+  const subscriptions = new Set<StatusSubscription & { recover(): void }>();
   return {
     publish: (topic) => {
       emitter.emit(name(topic));
     },
     subscribe(topics) {
-      let pending = false;
-      let closed = false;
-      let wake: (() => void) | null = null;
-      const onEvent = () => {
-        pending = true;
-        wake?.();
+      let pending: Wake | null = null;
+      let resume: (() => void) | null = null;
+      const happen = (what: Wake) => {
+        // what ends outlasts what was missed, which outlasts what changed
+        if (pending !== 'closed' && !(pending === 'recovered' && what === 'changed')) pending = what;
+        resume?.();
       };
+      const onEvent = () => happen('changed');
       const names = topics.map(name);
       for (const topic of names) emitter.on(topic, onEvent);
-      const subscription: StatusSubscription = {
-        async changed() {
-          if (!pending && !closed) {
+      const subscription = {
+        async next() {
+          if (!pending) {
             await new Promise<void>((resolve) => {
-              wake = resolve;
+              resume = resolve;
             });
+            resume = null;
           }
-          pending = false;
-          wake = null;
-          return !closed;
+          const what = pending ?? 'changed';
+          if (what !== 'closed') pending = null;
+          return what;
         },
         wake: onEvent,
+        recover: () => happen('recovered'),
         close() {
-          closed = true;
-          open.delete(subscription);
+          subscriptions.delete(subscription);
           for (const topic of names) emitter.off(topic, onEvent);
-          wake?.();
+          happen('closed');
         },
       };
-      open.add(subscription);
+      subscriptions.add(subscription);
       return subscription;
     },
+    recover() {
+      for (const subscription of subscriptions) subscription.recover();
+    },
     close() {
-      for (const subscription of open) subscription.close();
+      for (const subscription of subscriptions) subscription.close();
     },
   };
 }

@@ -1,0 +1,30 @@
+import type { Db } from '../db/client.ts';
+import type { OutboxReceipt } from '../db/generated/prisma/enums.ts';
+import * as store from './store.ts';
+
+/** How far the revocation of a connector's grants has come. */
+export interface RevocationProgress {
+  total: number;
+  pending: number;
+  receipts: Record<OutboxReceipt, number>;
+}
+
+/** Reads the progress for deleted connectors, in order: what the worker has yet to queue, and what became of the rest. */
+export async function readRevocationProgress(db: Db, connectorIds: readonly string[]): Promise<RevocationProgress[]> {
+  const [unqueued, queued] = await Promise.all([
+    store.countConnectionsToEnd(db, connectorIds),
+    store.countRevocations(db, connectorIds),
+  ]);
+  return connectorIds.map((connectorId) => {
+    const own = queued.filter((group) => group.connectorId === connectorId);
+    const count = (receipt: OutboxReceipt | null) => own.find((group) => group.receipt === receipt)?._count ?? 0;
+    const receipts = {
+      REVOKED: count('REVOKED'),
+      UNSUPPORTED: count('UNSUPPORTED'),
+      GAVE_UP: count('GAVE_UP'),
+      SKIPPED_SHARED_GRANT: count('SKIPPED_SHARED_GRANT'),
+    };
+    const pending = (unqueued.find((group) => group.connectorId === connectorId)?._count ?? 0) + count(null);
+    return { pending, receipts, total: Object.values(receipts).reduce((sum, some) => sum + some, pending) };
+  });
+}

@@ -1,0 +1,115 @@
+import { type RevocationProgress as Progress, readRevocationProgress } from '../../connections/revocations.ts';
+import { globalId } from '../../lib/global-id.ts';
+import { builder } from '../builder.ts';
+import { memberRowsVisibleTo } from '../visibility.ts';
+import { ConnectorKind } from './enums.ts';
+import { Provider, providerOf } from './provider.ts';
+import { Workspace } from './workspace.ts';
+
+const RevocationReceipt = builder.enumType('RevocationReceipt', {
+  description: 'How the revocation of a grant ended.',
+  values: {
+    REVOKED: { description: 'The provider has taken the grant back.' },
+    UNSUPPORTED: { description: 'The provider has no way to take a grant back: it ends there by itself, if at all.' },
+    GAVE_UP: { description: 'It failed too often. Take the grant back in the account settings of the provider.' },
+    SKIPPED_SHARED_GRANT: {
+      description: 'Another live connection stands on the same grant, and would have ended with it.',
+    },
+  } as const,
+});
+
+const Revocation = builder.prismaNode('OutboxItem', {
+  variant: 'Revocation',
+  id: { field: 'id' },
+  nullable: true,
+  findUnique: (id, { caller }) => ({ id, kind: 'REVOKE_GRANT', ...memberRowsVisibleTo(caller) }),
+  description: 'The revocation of one grant at its provider: tried until it is done or given up. It carries no token.',
+  fields: (t) => ({
+    connectionId: t.id({
+      nullable: true,
+      description: 'The connection whose grant it is.',
+      select: { connectionId: true },
+      resolve: ({ connectionId }) => connectionId && globalId('AppUserConnection', connectionId),
+    }),
+    receipt: t.expose('receipt', {
+      type: RevocationReceipt,
+      nullable: true,
+      description: 'How it ended; null while it is under way.',
+    }),
+    attempts: t.exposeInt('attempts', { description: 'How often it has failed so far.' }),
+    nextAttemptAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'Not tried before then; null once it has ended.',
+      select: { dueAt: true, doneAt: true },
+      resolve: ({ dueAt, doneAt }) => (doneAt ? null : dueAt),
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was queued.' }),
+    doneAt: t.expose('doneAt', { type: 'DateTime', nullable: true, description: 'When it ended.' }),
+  }),
+});
+
+const RevocationProgress = builder.objectRef<Progress>('RevocationProgress').implement({
+  description: 'How far the revocation of many grants has come. `pending` and the receipts add up to `total`.',
+  fields: (t) => ({
+    total: t.exposeInt('total', { description: 'How many grants there are.' }),
+    pending: t.exposeInt('pending', { description: 'How many are still to be revoked. 0: it is finished.' }),
+    revoked: t.int({ description: 'How many ended REVOKED.', resolve: ({ receipts }) => receipts.REVOKED }),
+    unsupported: t.int({ description: 'How many ended UNSUPPORTED.', resolve: ({ receipts }) => receipts.UNSUPPORTED }),
+    gaveUp: t.int({ description: 'How many ended GAVE_UP.', resolve: ({ receipts }) => receipts.GAVE_UP }),
+    skippedSharedGrant: t.int({
+      description: 'How many ended SKIPPED_SHARED_GRANT.',
+      resolve: ({ receipts }) => receipts.SKIPPED_SHARED_GRANT,
+    }),
+  }),
+});
+
+const DeletedConnector = builder.prismaNode('Connector', {
+  variant: 'DeletedConnector',
+  id: { field: 'id' },
+  nullable: true,
+  findUnique: (id, { caller }) => ({ id, deletedAt: { not: null }, ...memberRowsVisibleTo(caller) }),
+  description: 'A connector that was deleted: nobody has access through it, and what was granted is being revoked.',
+  fields: (t) => ({
+    name: t.exposeString('name', {}),
+    provider: t.field({
+      type: Provider,
+      description: 'The provider that accounts were connected at.',
+      select: { providerKey: true },
+      resolve: ({ providerKey }) => providerOf(providerKey),
+    }),
+    kind: t.expose('kind', { type: ConnectorKind }),
+    deletedAt: t.field({
+      type: 'DateTime',
+      description: 'When it was deleted.',
+      select: { deletedAt: true, updatedAt: true },
+      resolve: ({ deletedAt, updatedAt }) => deletedAt ?? updatedAt,
+    }),
+    progress: t.loadable({
+      type: RevocationProgress,
+      description: 'How far the revocation of its grants at the provider has come.',
+      load: (ids: string[], { features }) => readRevocationProgress(features.db, ids),
+      resolve: ({ id }) => id,
+    }),
+    revocations: t.prismaConnection({
+      type: Revocation,
+      cursor: 'id',
+      description: 'Each grant with its receipt, oldest first.',
+      resolve: (query, { id }, _args, { features }) =>
+        features.db.outboxItem.findMany({
+          ...query,
+          where: { connectorId: id, kind: 'REVOKE_GRANT' },
+          orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
+        }),
+    }),
+  }),
+});
+
+builder.prismaObjectField(Workspace, 'deletedConnectors', (t) =>
+  t.relatedConnection('connectors', {
+    type: DeletedConnector,
+    cursor: 'id',
+    description: 'Connectors that were deleted, the latest first, with what became of the grants.',
+    query: { where: { deletedAt: { not: null } }, orderBy: [{ deletedAt: 'desc' }, { id: 'asc' }] },
+  }),
+);

@@ -1,0 +1,130 @@
+import { describe, expect, test } from 'vitest';
+import { newKey } from '../support/at-rest.ts';
+import type { Service } from '../support/harness.ts';
+import { servicesAreThere, startInstances, startRedisProxy } from '../support/instances.ts';
+import { disconnectAppUser } from '../support/journey.ts';
+import {
+  connectUser,
+  deleteConnector,
+  editConnector,
+  eventually,
+  expiredMs,
+  readAs,
+  type Scene,
+  setScene,
+  tokenOf,
+} from '../support/scene.ts';
+import { listen, openWebSocket, type StatusStream } from '../support/streams.ts';
+import { answerTokenRequests } from '../support/token-endpoint.ts';
+
+const scopes = ['openid', 'email', 'calendar.read'];
+
+async function watch(scene: Scene, instance: Service, userId: string): Promise<StatusStream> {
+  const { ws } = await listen(instance);
+  return openWebSocket(ws, await scene.app.user(userId), scene.connector.id);
+}
+
+/** What `/readyz` answers. */
+async function readiness(instance: Service): Promise<{ status: number; body: unknown }> {
+  const response = await instance.app.fetch(new Request(`${instance.config.publicUrl}/readyz`));
+  return { status: response.status, body: await response.json() };
+}
+
+describe.skipIf(!servicesAreThere)('several instances', () => {
+  test('39. whatever happens on one instance reaches subscribers on another', async () => {
+    const [one, two] = (await startInstances(2)) as [Service, Service];
+    const scene = await setScene(one);
+    const stream = await watch(scene, two, 'one');
+    expect(await stream.next()).toMatchObject({ status: 'NOT_CONNECTED' });
+
+    await connectUser(scene, 'one');
+    expect(await stream.next()).toMatchObject({ status: 'CONNECTED' });
+    await editConnector(scene, { scopes: [...scopes, 'calendar.write'] });
+    expect(await stream.next()).toMatchObject({ status: 'RECONNECT_REQUIRED', reconnectReason: 'SCOPES_CHANGED' });
+    await editConnector(scene, { scopes });
+    expect(await stream.next()).toMatchObject({ status: 'CONNECTED' });
+
+    one.clock.advance(expiredMs);
+    await tokenOf(scene, 'one');
+    expect(await stream.next()).toMatchObject({ status: 'CONNECTED' }); // lastRefreshedAt has changed
+    const { stop } = answerTokenRequests(scene.provider, (ctx) => {
+      ctx.status = 400;
+      ctx.body = { error: 'invalid_grant' };
+    });
+    one.clock.advance(expiredMs);
+    expect(await readAs(scene, 'one')).toMatchObject({ __typename: 'ReconnectRequiredError' });
+    expect(await stream.next()).toMatchObject({ status: 'RECONNECT_REQUIRED', reconnectReason: 'ACCESS_REVOKED' });
+    stop();
+
+    await connectUser(scene, 'one');
+    expect(await stream.next()).toMatchObject({ status: 'CONNECTED' });
+    await disconnectAppUser(one, await scene.app.user('one'), scene.connector.id);
+    expect(await stream.next()).toMatchObject({ status: 'NOT_CONNECTED' });
+    await deleteConnector(scene);
+    expect(await stream.next()).toMatchObject({ status: 'UNAVAILABLE', problem: { code: 'NOT_FOUND' } });
+  });
+
+  test('34. of three instances that are asked at once, one asks the provider, and all answer the same token', async () => {
+    const instances = await startInstances(3);
+    const scene = await setScene(instances[0]!);
+    await connectUser(scene, 'one');
+    for (let round = 1; round <= 3; round += 1) {
+      scene.service.clock.advance(expiredMs);
+      const reads = instances.flatMap((service) =>
+        Array.from({ length: 30 }, () => tokenOf({ ...scene, service }, 'one')),
+      );
+      expect(new Set(await Promise.all(reads)).size).toBe(1);
+      expect(scene.provider.counts.refresh_token).toBe(round);
+    }
+  });
+
+  test('39. without Redis calls go on; when it is back, every stream tells the present state', async () => {
+    const redis = await startRedisProxy();
+    const [one, two] = (await startInstances(2, { REDIS_URL: redis.url })) as [Service, Service];
+    const scene = await setScene(one);
+    await connectUser(scene, 'one');
+    const [near, far] = [await watch(scene, one, 'one'), await watch(scene, two, 'one')];
+    expect([await near.next(), await far.next()]).toMatchObject([{ status: 'CONNECTED' }, { status: 'CONNECTED' }]);
+    await expect.poll(() => readiness(two), eventually).toMatchObject({ status: 200, body: { redis: 'ok' } });
+
+    await redis.cut();
+    await expect
+      .poll(() => readiness(two), eventually)
+      .toEqual({ status: 503, body: { status: 'unavailable', database: 'ok', redis: 'unavailable' } });
+    await connectUser(scene, 'two');
+    expect(await tokenOf({ ...scene, service: two }, 'two')).toBe(await tokenOf(scene, 'two'));
+    await editConnector(scene, { scopes: [...scopes, 'calendar.write'] });
+    const changed = { status: 'RECONNECT_REQUIRED', reconnectReason: 'SCOPES_CHANGED' };
+    expect(await near.next()).toMatchObject(changed); // an instance's own readers need no Redis
+
+    await redis.open();
+    const heard = [];
+    do heard.push(await far.next());
+    while (heard.at(-1)?.status !== 'RECONNECT_REQUIRED');
+    expect(heard.at(-1)).toMatchObject(changed);
+    await expect.poll(() => readiness(one), eventually).toMatchObject({ status: 200 });
+
+    // and changes are heard again
+    await editConnector(scene, { scopes });
+    while ((await far.next()).status !== 'CONNECTED');
+  });
+
+  test('39. a change that Redis never got is told of once it is back, also to an instance that could listen all the while', async () => {
+    const ENCRYPTION_KEYS = newKey('a');
+    const redis = await startRedisProxy();
+    const [one] = (await startInstances(1, { ENCRYPTION_KEYS, REDIS_URL: redis.url })) as [Service];
+    const [two] = (await startInstances(1, {
+      ENCRYPTION_KEYS,
+      DATABASE_URL: one.config.databaseUrl?.reveal() ?? '',
+      PUBLIC_URL: one.config.publicUrl,
+    })) as [Service];
+    const scene = await setScene(one);
+    const stream = await watch(scene, two, 'one');
+    expect(await stream.next()).toMatchObject({ status: 'NOT_CONNECTED' });
+
+    await redis.cut();
+    await connectUser(scene, 'one');
+    await redis.open();
+    expect(await stream.next()).toMatchObject({ status: 'CONNECTED' });
+  });
+});
