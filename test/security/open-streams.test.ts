@@ -1,0 +1,126 @@
+import { describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { field, startService } from '../support/harness.ts';
+import { connectUser, editConnector, type Scene, setScene } from '../support/scene.ts';
+import { listen, openSse, openWebSocket, type StatusStream } from '../support/streams.ts';
+
+async function act(scene: Scene, mutation: string, input: Record<string, unknown>, payload: string): Promise<void> {
+  const Input = `${mutation[0]?.toUpperCase()}${mutation.slice(1)}Input`;
+  const answer = await scene.service.graphql(
+    `mutation ($input: ${Input}!) { ${mutation}(input: $input) { __typename } }`,
+    { input },
+    scene.workspace.owner,
+  );
+  expect(field(answer, mutation).__typename).toBe(payload);
+}
+
+async function appKeyId({ service, workspace, app }: Scene): Promise<string> {
+  const answer = await service.graphql(
+    'query ($id: ID!) { app(id: $id) { keys { edges { node { id } } } } }',
+    { id: app.id },
+    workspace.owner,
+  );
+  return field<{ keys: { edges: { node: { id: string } }[] } }>(answer, 'app').keys.edges[0]!.node.id;
+}
+
+const jwks = { issuer: 'https://i.example.com', audience: 'a', jwksUrl: 'https://i.example.com/jwks' };
+
+/** What ends a right, and whose stream it is that must end with it. */
+const ends: Record<string, { caller: 'user' | 'backend'; end: (scene: Scene) => Promise<void> }> = {
+  'the app key is revoked': {
+    caller: 'backend',
+    end: async (scene) => act(scene, 'revokeAppKey', { appKeyId: await appKeyId(scene) }, 'RevokeAppKeyPayload'),
+  },
+  'the app is deleted': {
+    caller: 'user',
+    end: (scene) => act(scene, 'deleteApp', { appId: scene.app.id, confirm: true }, 'DeleteAppPayload'),
+  },
+  "the app's users are to sign in with another issuer": {
+    caller: 'user',
+    end: (scene) => act(scene, 'editApp', { appId: scene.app.id, identity: { jwks } }, 'EditAppPayload'),
+  },
+};
+
+describe.each(['WebSocket', 'SSE'] as const)('over %s', (transport) => {
+  test.each(Object.entries(ends))(
+    'T16. a stream ends when %s, and no event follows',
+    async (_what, { caller, end }) => {
+      const scene = await setScene(await startService());
+      const { ws, http } = await listen(scene.service);
+      const headers = await scene.app[caller]('one');
+      const stream: StatusStream =
+        transport === 'WebSocket'
+          ? openWebSocket(ws, headers, scene.connector.id)
+          : openSse(http, headers, scene.connector.id);
+      expect(await stream.next()).toMatchObject({ status: 'NOT_CONNECTED' });
+      await end(scene);
+      const last = await stream.nextResult();
+      expect(last?.data ?? null).toBe(null);
+      expect(last?.errors?.[0]).toMatchObject({
+        message: 'access-ended',
+        extensions: { code: 'UNAUTHENTICATED', closeCode: 4403 },
+      });
+      expect(await stream.nextResult().catch(() => undefined)).toBe(undefined);
+      if (transport === 'WebSocket') {
+        expect(await stream.closed).toMatchObject({ code: 4403, reason: 'access-ended' });
+      }
+    },
+  );
+});
+
+test('T16. a page of an origin that the app has given up hears no more', async () => {
+  const scene = await setScene(await startService());
+  const { ws } = await listen(scene.service);
+  const stream = openWebSocket(ws, await scene.app.user('one'), scene.connector.id, scene.app.origin);
+  expect(await stream.next()).toMatchObject({ status: 'NOT_CONNECTED' });
+  await act(scene, 'editApp', { appId: scene.app.id, origins: [] }, 'EditAppPayload');
+  expect((await stream.nextResult())?.errors?.[0]).toMatchObject({ message: 'access-ended' });
+});
+
+/** A plain socket that has said who it is, with what it hears. */
+async function openSocket(scene: Scene) {
+  const { ws } = await listen(scene.service);
+  const socket = new WebSocket(ws, 'graphql-transport-ws');
+  const heard: { id?: string; type: string; payload?: unknown }[] = [];
+  socket.on('message', (data: Buffer) => heard.push(JSON.parse(data.toString())));
+  const say = (message: unknown) => socket.send(JSON.stringify(message));
+  const hear = (type: string, count: number) =>
+    expect.poll(() => heard.filter((message) => message.type === type).length, { timeout: 20_000 }).toBe(count);
+  await new Promise((resolve) => socket.once('open', resolve));
+  say({ type: 'connection_init', payload: await scene.app.user('one') });
+  await hear('connection_ack', 1);
+  const query = `subscription { connectionStatus(connectorId: "${scene.connector.id}") { status } }`;
+  return {
+    socket,
+    heard,
+    hear,
+    subscribe: (id: number) => say({ id: String(id), type: 'subscribe', payload: { query } }),
+  };
+}
+
+test('T16. a socket has at most 100 operations under way', async () => {
+  const { socket, heard, hear, subscribe } = await openSocket(await setScene(await startService()));
+  for (let id = 1; id <= 101; id += 1) subscribe(id);
+  await hear('next', 100);
+  await hear('error', 1);
+  expect(heard.find(({ type }) => type === 'error')).toMatchObject({
+    payload: [{ extensions: { code: 'RATE_LIMITED' } }],
+  });
+  socket.terminate();
+});
+
+test('T16. a client that reads nothing is cut off, and nothing is piled up for it', { timeout: 60_000 }, async () => {
+  const scene = await setScene(await startService());
+  const { socket, heard, hear, subscribe } = await openSocket(scene);
+  const closed = new Promise<number>((resolve) => socket.once('close', resolve));
+  subscribe(1);
+  await hear('next', 1);
+  socket.pause();
+  await connectUser(scene, 'one');
+  for (let edit = 0; edit < 20; edit += 1) await editConnector(scene, { name: `Name ${edit}` });
+  // a ping goes every 12 seconds; who has not answered one by the next is gone
+  await new Promise((resolve) => setTimeout(resolve, 26_000));
+  socket.resume();
+  expect(await closed).toBe(1006);
+  expect(heard.filter(({ type }) => type === 'next')).toHaveLength(2); // renaming changed nothing for the user
+});
