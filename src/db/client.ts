@@ -29,7 +29,11 @@ const transactionOptions = { maxWait: 15_000, timeout: 15_000 };
 export async function openDatabase(location: DatabaseLocation): Promise<Database> {
   if (location.databaseUrl) {
     const db = new PrismaClient({
-      adapter: new PrismaPg({ connectionString: location.databaseUrl.reveal() }),
+      adapter: new PrismaPg({
+        connectionString: location.databaseUrl.reveal(),
+        connectionTimeoutMillis: transactionOptions.maxWait,
+        keepAlive: true,
+      }),
       transactionOptions,
     });
     await assertMigrated(db);

@@ -4,7 +4,8 @@ const prismaCodes = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028
 /** PostgreSQL's connection exceptions and operator interventions: it is shutting down, or starting up. */
 const sqlState = /^(08...|57P0[1-3])$/;
 /** What pg says of a connection that broke while it was in use: plain errors, without a code. */
-const brokenConnection = /^(Connection terminated|Client has encountered a connection error)/;
+const brokenConnection =
+  /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect)/;
 
 /** Whether an error says that the database cannot be reached for the moment, and nothing about what was asked of it. */
 export function isDatabaseUnavailable(error: unknown): boolean {
