@@ -1,8 +1,9 @@
-import { GraphQLError } from 'graphql';
+import { type ExecutionResult, GraphQLError } from 'graphql';
 import { createYoga, type YogaServerInstance } from 'graphql-yoga';
 import type { FlowCookie } from '../connections/connect.ts';
 import type { Features, GraphqlContext } from '../graphql/context.ts';
 import { toGraphqlError } from '../graphql/errors.ts';
+import { checkPaging } from '../graphql/paging.ts';
 import { schema } from '../graphql/schema.ts';
 import type { Credentials } from '../identity/caller.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -79,6 +80,8 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
     },
     plugins: [
       {
+        onExecute: refusePaging,
+        onSubscribe: refusePaging,
         onResponse({ request, response }) {
           response.headers.set('Cache-Control', 'no-store');
           for (const cookie of cookies.get(request) ?? [])
@@ -87,6 +90,15 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
       },
     ],
   });
+}
+
+/** Answers an operation with page arguments that name no page in the execution's place. */
+function refusePaging(event: {
+  args: Parameters<typeof checkPaging>[0];
+  setResultAndStopExecution: (result: ExecutionResult) => void;
+}): void {
+  const errors = checkPaging(event.args);
+  if (errors.length > 0) event.setResultAndStopExecution({ errors });
 }
 
 /**
