@@ -13,7 +13,7 @@ import { ValidationError } from '../workspaces/errors.ts';
 import { callbackOrigin, readOrigin, resolveReturnTo } from '../workspaces/origin.ts';
 import { findApp } from '../workspaces/store.ts';
 import { connectionId } from './connection.ts';
-import { flowError } from './errors.ts';
+import { answerTooLarge, flowError } from './errors.ts';
 import { type EstablishDeps, establish, flowConnector, flowOwner, usableConnector } from './establish.ts';
 import { asDomainError, askProvider, errorResponse } from './provider-failure.ts';
 import * as store from './store.ts';
@@ -300,5 +300,6 @@ function returnAddress(returnTo: string, connectorId: string, result: Record<str
 function rejectErrorResponse(params: URLSearchParams): void {
   const error = params.get('error');
   if (error !== null) throw errorResponse(error);
-  if (params.getAll('code').length !== 1 || params.toString().length > 16_384) throw flowError('FLOW_MISMATCH');
+  if (params.getAll('code').length !== 1) throw flowError('FLOW_MISMATCH');
+  if (params.toString().length > 16_384) throw answerTooLarge();
 }

@@ -145,3 +145,10 @@ export function flowError(code: FlowFailureCode): DomainError {
   const { message, remedy } = flowFailures[code];
   return new flowErrors[code](message, { remedy });
 }
+
+/** The provider's answer to an authorization request is longer than any can be: nobody looks into it. */
+export function answerTooLarge(): DomainError {
+  return new FlowMismatchError("The provider's answer is too large to be one. Nothing was connected.", {
+    remedy: remedy('USER', 'Go back to the app.', 'Press Connect again.'),
+  });
+}

@@ -609,11 +609,23 @@ test('54. nothing that passes through the callback is logged: no state, code, co
   }
 });
 
-test('24. over a real socket a form_post comes back with its cookie, and a body without end is not read to its end', async () => {
+test('24. over a real socket a form_post comes back with its cookie, and a body too large is answered with the page, and not read to its end', async () => {
   const { service, app, connector } = await setStage();
   const { url } = await service.app.listen();
   const flow = await startFlow(service, await app.browser('one'), connector.id);
   const back = new URL(await consentAt(flow.redirectUrl));
+  const init = { method: 'POST', redirect: 'manual', duplex: 'half' } as const;
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+  // of a known length, and in chunks; as much as is read to its end, and more
+  for (const size of [32_769, 100_000, 1_000_000, 3_000_000]) {
+    const bytes = new Uint8Array(size).fill(120);
+    for (const body of [bytes, new Blob([bytes]).stream()]) {
+      const page = await pageOf(await fetch(url + back.pathname, { ...init, headers, body }));
+      expect([size, page]).toMatchObject([size, { status: 400, result: 'FLOW_MISMATCH' }]);
+      expect(page.html).toContain('is too large to be one. Nothing was connected.');
+      expect(page.html).toContain('Press Connect again.');
+    }
+  }
   let sent = 0;
   const endless = new ReadableStream<Uint8Array>({
     pull(controller) {
@@ -622,8 +634,6 @@ test('24. over a real socket a form_post comes back with its cookie, and a body 
       else controller.enqueue(new Uint8Array(65_536).fill(120));
     },
   });
-  const init = { method: 'POST', redirect: 'manual', duplex: 'half' } as const;
-  const headers = { 'content-type': 'application/x-www-form-urlencoded' };
   const flooded = await fetch(url + back.pathname, { ...init, headers, body: endless }).catch(() => null);
   if (flooded) expect(flooded.status).toBe(400);
   expect(sent).toBeLessThan(64 * 1024 * 1024);
