@@ -357,6 +357,7 @@ test('54. each error that a provider sends back is its own code, and no word of 
       const page = await pageOf(await answerTo());
       expect([error, binding, page.status, page.result]).toEqual([error, binding, 400, code]);
       expect(page.html).not.toMatch(/canary|alert\(1\)/);
+      expect(page.html).not.toMatch(/is kept|Repeat what you did/);
       expect(page.html).toMatch(/<p>[A-Z][^<]+\.<\/p>\s+<h2>What to do<\/h2><ol>(<li>[A-Z][^<]+\.<\/li>)+<\/ol>/);
     }
   }
@@ -509,6 +510,14 @@ test('54. a provider that fails during the exchange is told apart, and leaves us
     INVALID_SCOPE: 'InvalidScopeError',
     REDIRECT_URI_MISMATCH: 'RedirectUriMismatchError',
   };
+  const nothingConnected = (label: string) => {
+    const again = `ress Connect again in ${label === '429' ? 7 : 30} seconds.`;
+    const steps = ['Wait until the provider answers again.', `P${again}`];
+    return {
+      message: `The provider cannot be used right now. Nothing was connected; p${again}`,
+      remedy: { actor: 'PROVIDER', steps },
+    };
+  };
   for (const [label, answer, code] of answers) {
     const stop = provider.around(async (ctx, next) => {
       if (ctx.path !== '/token') return next();
@@ -521,7 +530,7 @@ test('54. a provider that fails during the exchange is told apart, and leaves us
     const completed = await completeConnection(service, await app.user('one'), parked.params.connect_code ?? '');
     expect([label, field(completed, 'completeConnection')]).toMatchObject([
       label,
-      { __typename: typenames[code], code },
+      { __typename: typenames[code], code, ...(code === 'PROVIDER_UNAVAILABLE' && nothingConnected(label)) },
     ]);
     expect(JSON.stringify(completed.data)).not.toContain('canary');
     stop();
