@@ -33,7 +33,7 @@ export interface Config {
 export const variables = {
   NODE_ENV: { default: 'development', purpose: '`production` makes the service refuse development defaults' },
   HOST: { default: '127.0.0.1, in production 0.0.0.0', purpose: 'address to listen on' },
-  PORT: { default: '4000', purpose: 'port to listen on' },
+  PORT: { default: '4000', purpose: 'port to listen on; 0, any free one, needs PUBLIC_URL' },
   PUBLIC_URL: { default: 'http://localhost:PORT', purpose: 'origin under which browsers reach the service' },
   DATABASE_URL: { default: '', purpose: 'PostgreSQL connection string; unset: embedded PGlite in DATA_DIR' },
   DATA_DIR: {
@@ -176,6 +176,9 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   }
 
   const port = values.PORT ?? 4000;
+  if (port === 0 && given.PUBLIC_URL === undefined) {
+    faults.push('PORT holds 0, which takes any free port, so PUBLIC_URL must be set: redirect URIs are made of it.');
+  }
   const dataDir = values.DATA_DIR ?? '.data';
   const { ADMIN_ISSUER: issuer, ADMIN_AUDIENCE: audience, ADMIN_JWKS_URL: jwksUrl } = values;
   const admin = issuer && audience && jwksUrl ? { issuer, audience, jwksUrl } : null;

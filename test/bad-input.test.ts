@@ -491,22 +491,96 @@ test('bad input: what a user sends to connect or to read a token is checked too'
 
 test('bad input: paging refuses what is no cursor and no number of entries, and gives at most 100', async () => {
   const { service, place } = await setUp();
-  const page = (args: string) =>
+  const page = (args: string, field = `keys(${args})`) =>
     service.graphql(
-      `query ($id: ID!) { workspace(id: $id) { keys(${args}) { edges { node { name } } pageInfo { hasNextPage } } } }`,
+      `query ($id: ID!) { workspace(id: $id) { ${field} { edges { cursor node { name } } pageInfo { hasNextPage } } } }`,
       { id: place.workspace.id },
       place.workspace.owner,
     );
-  for (const args of ['first: -1', 'last: -1', 'after: ""', 'after: "garbage"', 'before: "x"', 'after: "\\u0000"']) {
-    const { errors } = await page(args);
-    expect([args, errors.length, errors[0]?.extensions?.code]).toEqual([args, 1, undefined]);
-    expect(errors[0]?.message).toMatch(/cursor|first|last/i);
+  const cursor = (text: string) => Buffer.from(text).toString('base64');
+  const good = cursor(`GPC:S:${randomUUID()}`);
+  const wrong = [
+    '',
+    'garbage',
+    '\u0000',
+    good.slice(0, -1),
+    `${good}\u0000`,
+    `${good} `,
+    ...[
+      'N:1',
+      'N:x',
+      'I:1',
+      'I:x',
+      'D:0',
+      'D:x',
+      'O:true',
+      'O:{"a":1}',
+      'B:AAAA',
+      'M:1',
+      'Z:',
+      'J:{"not":1}',
+      'J:["a"]',
+    ].map((chunk) => cursor(`GPC:${chunk}`)),
+    ...['T:["S:a"]', 'S:', 'S:a\u0000', 'S:a b', "S:'", `S:${'x'.repeat(201)}`].map((chunk) => cursor(`GPC:${chunk}`)),
+    cursor('OffsetConnection:1'),
+  ];
+  const refused = async (name: string, answer: ReturnType<typeof page>, sentence: RegExp) => {
+    const { data, errors } = await answer;
+    expect([name, data, errors.length, errors[0]?.extensions?.code]).toEqual([name, null, 1, 'VALIDATION']);
+    expect(errors[0]?.message).toMatch(sentence);
+  };
+  for (const text of wrong) {
+    for (const name of ['after', 'before']) {
+      const args = `${name}: ${JSON.stringify(text)}`;
+      await refused(args, page(args), new RegExp(`^\`${name}\` holds no cursor: .+\\.$`));
+    }
+    // in a list at the root, in one of its entries, from a variable, its default, and within a fragment
+    const query = (text: string, variables = {}) => service.graphql(text, variables, place.workspace.owner);
+    const value = JSON.stringify(text);
+    for (const answer of [
+      query(`{ workspaces(after: ${value}) { edges { node { id } } } }`),
+      query(
+        `{ workspaces { edges { node { apps { edges { node { connectors(after: ${value}) { edges { cursor } } } } } } } } }`,
+      ),
+      query(`query ($after: String) { workspaces(after: $after) { edges { node { id } } } }`, { after: text }),
+      query(`query ($after: String = ${value}) { workspaces(after: $after) { edges { node { id } } } }`),
+      query(
+        `fragment F on Workspace { keys(after: ${value}) { edges { cursor } } } { workspaces { edges { node { ...F } } } }`,
+      ),
+    ]) {
+      await refused(text, answer, /^`after` holds no cursor/);
+    }
   }
+  await refused('first', page('first: -1'), /^`first` cannot be negative/);
+  await refused('last', page('last: -1'), /^`last` cannot be negative/);
+  for (const args of [
+    'first: 1, last: 1',
+    `after: "${good}", before: "${good}"`,
+    `first: 1, before: "${good}"`,
+    `last: 1, after: "${good}"`,
+  ]) {
+    await refused(args, page(args), /and not by both\.$/);
+  }
+  expect((await page(`after: "${good}", first: null`)).errors).toEqual([]);
+
   for (let index = 0; index < 101; index += 1) await place.fresh.workspaceKey();
-  const { keys } = field<{ keys: { edges: unknown[]; pageInfo: { hasNextPage: boolean } } }>(
-    await page('first: 100000'),
-    'workspace',
-  );
+  type Keys = { keys: { edges: { cursor: string }[]; pageInfo: { hasNextPage: boolean } } };
+  const { keys } = field<Keys>(await page('first: 1000000'), 'workspace');
   expect([keys.edges.length, keys.pageInfo.hasNextPage]).toEqual([100, true]);
+  const rest = field<Keys>(await page(`first: 100, after: "${keys.edges.at(-1)?.cursor}"`), 'workspace').keys;
+  expect(rest.edges.length).toBeGreaterThan(0);
+  const back = field<Keys>(await page(`last: 100, before: "${rest.edges[0]?.cursor}"`), 'workspace').keys;
+  expect(back.edges).toEqual(keys.edges);
   noErrorsLogged(service);
+});
+
+test('bad input: a subscription with page arguments that name no page is refused like any other operation', async () => {
+  const { service, place } = await setUp();
+  const { errors } = await service.graphql(
+    `subscription ($id: ID!) { connectionStatus(connectorId: $id) { problem { ... on ConfirmationRequiredError {
+       affectedApps { keys(after: "x") { edges { cursor } } } } } } }`,
+    { id: place.connectorId },
+    await place.app.user('one'),
+  );
+  expect(errors.map(({ extensions }) => extensions?.code)).toEqual(['VALIDATION']);
 });

@@ -101,6 +101,16 @@ test('configuration: the three ADMIN_ variables go together', () => {
   expect(parseConfig({}).admin).toBeNull();
 });
 
+test('configuration: a port that is not known beforehand needs PUBLIC_URL, of which redirect URIs are made', () => {
+  expect(faultsOf({ PORT: '0' })).toEqual([
+    'PORT holds 0, which takes any free port, so PUBLIC_URL must be set: redirect URIs are made of it.',
+  ]);
+  expect(faultsOf({ PORT: '00', PUBLIC_URL: ' ' })).toHaveLength(1);
+  // a wrong PUBLIC_URL is told once
+  expect(faultsOf({ PORT: '0', PUBLIC_URL: 'x' })).toEqual([expect.stringMatching(/^PUBLIC_URL holds /)]);
+  expect(faultsOf({ PORT: '0', PUBLIC_URL: 'https://connect.example.com' })).toEqual([]);
+});
+
 test('configuration: production refuses to start without keys of its own, and says both at once', () => {
   expect(faultsOf({ NODE_ENV: 'production' })).toEqual([
     expect.stringMatching(/^ENCRYPTION_KEYS is not set, but production needs it: .+\.$/),
@@ -172,15 +182,15 @@ test('configuration: right values are taken, with white space around them droppe
   expect(JSON.stringify(config.databaseUrl)).toBe('"[secret]"');
 });
 
-test('configuration: the README’s table has every variable with its default, and no other', () => {
+test('configuration: the README’s table has every variable with its default and purpose, and no other', () => {
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
   const section = readme.split(/^## /m).find((part) => part.startsWith('Configuration\n')) ?? '';
   const rows = section
     .split('\n')
     .map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim()))
     .filter((cells) => /^`[A-Z_]+`$/.test(cells[1] ?? ''))
-    .map((cells) => [cells[1]?.replaceAll('`', ''), cells[2]?.replaceAll('`', '')]);
-  expect(rows).toEqual(Object.entries(variables).map(([name, { default: value }]) => [name, value]));
+    .map((cells) => [cells[1]?.replaceAll('`', ''), cells[2]?.replaceAll('`', ''), cells[3]]);
+  expect(rows).toEqual(Object.entries(variables).map(([name, { default: value, purpose }]) => [name, value, purpose]));
 });
 
 test('configuration: the process prints the sentences, without a stack, and ends with 1', async () => {

@@ -13,7 +13,7 @@ import { ValidationError } from '../workspaces/errors.ts';
 import { callbackOrigin, readOrigin, resolveReturnTo } from '../workspaces/origin.ts';
 import { findApp } from '../workspaces/store.ts';
 import { connectionId } from './connection.ts';
-import { flowError } from './errors.ts';
+import { answerTooLarge, flowError } from './errors.ts';
 import { type EstablishDeps, establish, flowConnector, flowOwner, usableConnector } from './establish.ts';
 import { asDomainError, askProvider, errorResponse } from './provider-failure.ts';
 import * as store from './store.ts';
@@ -220,17 +220,22 @@ function readPlace(
   const origin = callbackOrigin(app, deps.publicUrl, started);
   const live = app.origins.find((own) => own.kind === 'LIVE')?.origin ?? null;
   const base = app.origins.some((own) => own.origin === origin) ? origin : live;
-  const returnTo = input.returnTo === null ? live : resolveReturnTo(app, base, input.returnTo);
-  if (returnTo === null && input.returnTo !== null) {
-    throw new ValidationError([
-      {
-        path: 'input.returnTo',
-        message: "returnTo is a path that begins with a single slash, or a URL on one of the app's own origins.",
-      },
-    ]);
-  }
   const sameOrigin = request.origin === origin && request.secFetchSite === 'same-origin';
-  return { origin, returnTo, binding: sameOrigin ? 'COOKIE' : 'CODE' };
+  const binding = sameOrigin ? 'COOKIE' : 'CODE';
+  const returnTo = input.returnTo === null ? live : resolveReturnTo(app, base, input.returnTo);
+  const fault = returnTo === null && returnToFault({ given: input.returnTo, base, binding });
+  if (fault) throw new ValidationError([{ path: 'input.returnTo', message: fault }]);
+  return { origin, returnTo, binding };
+}
+
+/** Why a flow cannot go without a page of the app to end on; null where the service's own page does. */
+function returnToFault(flow: { given: string | null; base: string | null; binding: ConnectBinding }): string | null {
+  const isPath = flow.given?.startsWith('/') && !flow.given.startsWith('//');
+  const needsOrigin = flow.given === null ? flow.binding === 'CODE' : isPath && flow.base === null;
+  // only a page of the app can show the connect code
+  if (needsOrigin) return 'The app has no LIVE origin: give returnTo as a URL on one of its origins.';
+  if (flow.given === null) return null;
+  return "returnTo is a path that begins with a single slash, or a URL on one of the app's own origins.";
 }
 
 function cookieName(flowId: string, secure: boolean): string {
@@ -300,5 +305,6 @@ function returnAddress(returnTo: string, connectorId: string, result: Record<str
 function rejectErrorResponse(params: URLSearchParams): void {
   const error = params.get('error');
   if (error !== null) throw errorResponse(error);
-  if (params.getAll('code').length !== 1 || params.toString().length > 16_384) throw flowError('FLOW_MISMATCH');
+  if (params.getAll('code').length !== 1) throw flowError('FLOW_MISMATCH');
+  if (params.toString().length > 16_384) throw answerTooLarge();
 }

@@ -37,12 +37,17 @@ export class ProviderUnavailableError extends DomainError {
   readonly code = 'PROVIDER_UNAVAILABLE';
   readonly retryAfterSeconds: number;
 
-  /** `misconfigured`: the provider answers, but refuses the connector's client. */
-  constructor(retryAfterSeconds: number, misconfigured = false) {
-    super(`The provider cannot be used right now. The connection is kept; try again in ${retryAfterSeconds} seconds.`, {
+  /** `misconfigured`: the provider answers, but refuses the connector's client. `connecting`: a flow ended with this, and left nothing. */
+  constructor(retryAfterSeconds: number, { misconfigured = false, connecting = false } = {}) {
+    const again = `in ${retryAfterSeconds} seconds.`;
+    const left = connecting
+      ? `Nothing was connected; press Connect again ${again}`
+      : `The connection is kept; try again ${again}`;
+    const step = connecting ? `Press Connect again ${again}` : 'Repeat what you did.';
+    super(`The provider cannot be used right now. ${left}`, {
       remedy: misconfigured
         ? flowFailures.INVALID_CLIENT.remedy
-        : remedy('PROVIDER', 'Wait until the provider answers again.', 'Repeat what you did.'),
+        : remedy('PROVIDER', 'Wait until the provider answers again.', step),
     });
     this.retryAfterSeconds = retryAfterSeconds;
   }
@@ -144,4 +149,11 @@ const flowErrors = {
 export function flowError(code: FlowFailureCode): DomainError {
   const { message, remedy } = flowFailures[code];
   return new flowErrors[code](message, { remedy });
+}
+
+/** The provider's answer to an authorization request is longer than any can be: nobody looks into it. */
+export function answerTooLarge(): DomainError {
+  return new FlowMismatchError("The provider's answer is too large to be one. Nothing was connected.", {
+    remedy: remedy('USER', 'Go back to the app.', 'Press Connect again.'),
+  });
 }

@@ -24,7 +24,7 @@ export function errorResponse(error: string): DomainError {
     case 'admin_policy_enforced':
       return flowError('PROVIDER_TESTING_MODE');
     default:
-      return new ProviderUnavailableError(30);
+      return unavailable(30);
   }
 }
 
@@ -33,7 +33,7 @@ export async function askProvider<T>(ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (error) {
-    if (error instanceof OAuthError && error.verdict.kind === 'rejected') throw new ProviderUnavailableError(300);
+    if (error instanceof OAuthError && error.verdict.kind === 'rejected') throw unavailable(300);
     throw asDomainError(error);
   }
 }
@@ -49,10 +49,15 @@ export function asDomainError(error: unknown): DomainError {
     case 'rejected':
       return flowError('FLOW_MISMATCH');
     case 'retry':
-      return new ProviderUnavailableError(verdict.retryAfterSeconds ?? 30);
+      return unavailable(verdict.retryAfterSeconds ?? 30);
     case 'misconfigured':
       return verdict.code === 'BLOCKED_HOST' || verdict.code === 'UNSUPPORTED'
-        ? new ProviderUnavailableError(300)
+        ? unavailable(300)
         : flowError(verdict.code);
   }
+}
+
+/** Nothing was connected, whatever the provider's trouble. */
+function unavailable(retryAfterSeconds: number): DomainError {
+  return new ProviderUnavailableError(retryAfterSeconds, { connecting: true });
 }

@@ -94,7 +94,7 @@ export async function readToken(
       case 'refresh-and-serve': {
         const outcome = await deps.refresh(key.connectionId, credential.version);
         if (outcome.kind === 'unavailable') {
-          throw new ProviderUnavailableError(outcome.retryAfterSeconds, outcome.misconfigured);
+          throw new ProviderUnavailableError(outcome.retryAfterSeconds, { misconfigured: outcome.misconfigured });
         }
         break;
       }

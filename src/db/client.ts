@@ -1,10 +1,10 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 import type { Secret } from '../lib/secret.ts';
 import { StartupError } from '../lib/startup-error.ts';
+import { lockDataDir } from './data-dir-lock.ts';
 import { PrismaClient } from './generated/prisma/client.ts';
 import { migratePglite, migrationNames } from './migrate.ts';
 
@@ -40,21 +40,26 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
     return { db, close: () => db.$disconnect() };
   }
   const { dataDir, snapshot } = location;
-  const unlock = dataDir === null ? () => {} : lock(dataDir);
-  const pglite = await PGlite.create({
-    dataDir: dataDir === null ? 'memory://' : join(dataDir, 'pglite'),
-    ...(snapshot && { loadDataDir: snapshot }),
-  });
-  await migratePglite(pglite);
-  const db = new PrismaClient({ adapter: new PrismaPGlite(pglite), transactionOptions });
-  return {
-    db,
-    async close() {
-      await db.$disconnect();
-      await pglite.close();
-      unlock();
-    },
-  };
+  const unlock = dataDir === null ? () => {} : await lockDataDir(dataDir);
+  try {
+    const pglite = await PGlite.create({
+      dataDir: dataDir === null ? 'memory://' : join(dataDir, 'pglite'),
+      ...(snapshot && { loadDataDir: snapshot }),
+    });
+    await migratePglite(pglite);
+    const db = new PrismaClient({ adapter: new PrismaPGlite(pglite), transactionOptions });
+    return {
+      db,
+      async close() {
+        await db.$disconnect();
+        await pglite.close();
+        unlock();
+      },
+    };
+  } catch (error) {
+    unlock();
+    throw error;
+  }
 }
 
 /** Refuses a database that is not there, or that this version's migrations have not reached. */
@@ -72,32 +77,5 @@ async function assertMigrated(db: Db): Promise<void> {
   if (missing.length > 0) {
     await db.$disconnect();
     throw new StartupError(`The database lacks ${missing.length} of the migrations: run \`npm run db:migrate\` first.`);
-  }
-}
-
-/** A data directory belongs to one process: two would corrupt it. */
-function lock(dataDir: string): () => void {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const file = join(dataDir, 'lock');
-  try {
-    writeFileSync(file, String(process.pid), { flag: 'wx' });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    const holder = Number(readFileSync(file, 'utf8'));
-    if (holder !== process.pid && isAlive(holder)) {
-      throw new StartupError(
-        `DATA_DIR ${dataDir} is in use by process ${holder}; more than one process needs DATABASE_URL.`,
-      );
-    }
-    writeFileSync(file, String(process.pid));
-  }
-  return () => rmSync(file, { force: true });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return pid > 0 && process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -1,8 +1,9 @@
-import { GraphQLError } from 'graphql';
+import { type ExecutionResult, GraphQLError } from 'graphql';
 import { createYoga, type YogaServerInstance } from 'graphql-yoga';
 import type { FlowCookie } from '../connections/connect.ts';
 import type { Features, GraphqlContext } from '../graphql/context.ts';
 import { toGraphqlError } from '../graphql/errors.ts';
+import { checkPaging } from '../graphql/paging.ts';
 import { schema } from '../graphql/schema.ts';
 import { DomainError } from '../lib/domain-error.ts';
 import { databaseUnavailable } from './health.ts';
@@ -86,6 +87,8 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
     },
     plugins: [
       {
+        onExecute: refusePaging,
+        onSubscribe: refusePaging,
         onResponse({ request, response }) {
           response.headers.set('Cache-Control', 'no-store');
           for (const cookie of cookies.get(request) ?? [])
@@ -101,6 +104,15 @@ function unavailable(): GraphQLError {
   return new GraphQLError(databaseUnavailable, {
     extensions: { code: 'SERVICE_UNAVAILABLE', http: { status: 503, headers: { 'Retry-After': '5' } } },
   });
+}
+
+/** Answers an operation with page arguments that name no page in the execution's place. */
+function refusePaging(event: {
+  args: Parameters<typeof checkPaging>[0];
+  setResultAndStopExecution: (result: ExecutionResult) => void;
+}): void {
+  const errors = checkPaging(event.args);
+  if (errors.length > 0) event.setResultAndStopExecution({ errors });
 }
 
 /**

@@ -369,10 +369,44 @@ test('25. a popup with no page to go to ends on the service’s own page, which 
   expect(html).toContain('window.close()');
   expect(await connectionOf(service, preview, connector.id)).toMatchObject({ status: 'CONNECTED' });
 
-  const byCode = await connect(service, await app.backend('two'), connector.id);
-  expect(await pageOf(byCode.response)).toMatchObject({ status: 400, result: 'FLOW_MISMATCH' });
   const denied = await connect(service, preview, connector.id, { decision: 'deny' });
   expect(await pageOf(denied.response)).toMatchObject({ status: 400, result: 'CONSENT_DENIED' });
+});
+
+test('25. a flow that could end on no page of the app is refused before anybody goes to the provider', async () => {
+  const previewOrigin = 'https://preview.example.com';
+  const { service, app, connector } = await setStage({ origins: [{ kind: 'PREVIEW', origin: previewOrigin }] });
+  const page = (origin: string, site: string) => ({ origin, 'sec-fetch-site': site });
+  const { publicUrl } = service.config;
+  const noOrigin = 'The app has no LIVE origin: give returnTo as a URL on one of its origins.';
+  const noAddress = "returnTo is a path that begins with a single slash, or a URL on one of the app's own origins.";
+  const backend = await app.backend('one');
+  const user = await app.user('one');
+  const cases: [Record<string, string>, { returnTo?: string; origin?: string }, string][] = [
+    [backend, {}, noOrigin],
+    [backend, { origin: previewOrigin }, noOrigin],
+    [backend, { returnTo: '/done' }, noOrigin],
+    [backend, { returnTo: '//evil.example' }, noAddress],
+    [backend, { returnTo: 'https://evil.example' }, noAddress],
+    [backend, { returnTo: `${previewOrigin}/done` }, 'CODE'],
+    [backend, { returnTo: '/done', origin: previewOrigin }, 'CODE'],
+    [{ ...user, ...page(publicUrl, 'cross-site') }, {}, noOrigin],
+    [{ ...user, ...page(publicUrl, 'same-origin') }, { returnTo: '/done' }, noOrigin],
+    [{ ...user, ...page(publicUrl, 'same-origin') }, {}, 'COOKIE'],
+    [{ ...user, ...page(previewOrigin, 'same-origin') }, {}, 'COOKIE'],
+  ];
+  for (const [headers, input, expected] of cases) {
+    const answer = field<{ binding?: string; fields?: unknown }>(
+      await connectAppUser(service, headers, { connectorId: connector.id, ...input }),
+      'connectAppUser',
+    );
+    const refused = [{ path: 'input.returnTo', message: expected }];
+    const outcome = ['CODE', 'COOKIE'].includes(expected) ? expected : refused;
+    expect([input, answer.binding ?? answer.fields]).toEqual([input, outcome]);
+  }
+  // with a LIVE origin there is always a page
+  const live = await setStage({ service });
+  expect((await startFlow(service, await live.app.backend('one'), live.connector.id)).binding).toBe('CODE');
 });
 
 test('24. an answer by form_post is kept, and the browser that posted it finishes with a GET that brings its cookie', async () => {
@@ -411,17 +445,14 @@ test('24. the first form_post counts, and a body that is no form, or too long, h
   const { service, app, connector } = await setStage();
   const flow = await startFlow(service, await app.browser('one'), connector.id);
   const back = await consentAt(flow.redirectUrl);
-  for (const [url, headers] of [
-    [back, { 'content-type': 'application/json' }],
-    [back, { 'content-type': 'text/plain' }],
-    [withParams(back, { padding: 'x'.repeat(40_000) }), {}],
-    [withParams(back, { state: null }), {}],
-    [`${back}&state=${flow.state}`, {}],
+  for (const [url, headers, result] of [
+    [back, { 'content-type': 'application/json' }, 'FLOW_EXPIRED'],
+    [back, { 'content-type': 'text/plain' }, 'FLOW_EXPIRED'],
+    [withParams(back, { padding: 'x'.repeat(40_000) }), {}, 'FLOW_MISMATCH'],
+    [withParams(back, { state: null }), {}, 'FLOW_EXPIRED'],
+    [`${back}&state=${flow.state}`, {}, 'FLOW_EXPIRED'],
   ] as const) {
-    expect(await pageOf(await postCallback(service, url, headers))).toMatchObject({
-      status: 400,
-      result: 'FLOW_EXPIRED',
-    });
+    expect(await pageOf(await postCallback(service, url, headers))).toMatchObject({ status: 400, result });
   }
   const next = locationOf(await postCallback(service, back), back);
   expect(await pageOf(await postCallback(service, withParams(back, { code: 'other' })))).toMatchObject({ status: 400 });

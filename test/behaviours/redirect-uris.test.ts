@@ -89,21 +89,21 @@ test('18. a custom connector has a redirect URI of its own below that, so that n
 
 const publicUrl = 'https://connect.example.com';
 
-/** Where a flow comes back to: for an app with all kinds of origins, with no LIVE one, and with none. */
+/** Where a flow comes back to: for an app with all kinds of origins, with no LIVE one (and a returnTo), and with none, which only PUBLIC_URL's own pages can start. */
 const table: {
   origin: string | null;
   input: string | null;
   comesBackTo: [all: string, noLive: string, none: string];
 }[] = [
-  { origin: null, input: null, comesBackTo: [live, publicUrl, publicUrl] },
-  { origin: null, input: live, comesBackTo: [live, publicUrl, publicUrl] },
-  { origin: null, input: domain, comesBackTo: [domain, domain, publicUrl] },
-  { origin: null, input: preview, comesBackTo: [preview, preview, publicUrl] },
-  { origin: null, input: local, comesBackTo: [local, publicUrl, publicUrl] },
-  { origin: null, input: publicUrl, comesBackTo: [publicUrl, publicUrl, publicUrl] },
-  { origin: null, input: foreign, comesBackTo: [live, publicUrl, publicUrl] },
-  { origin: null, input: `${domain}:8443`, comesBackTo: [live, publicUrl, publicUrl] },
-  { origin: null, input: 'https://SHOP.example.com:443/', comesBackTo: [domain, domain, publicUrl] },
+  { origin: null, input: null, comesBackTo: [live, publicUrl, 'VALIDATION'] },
+  { origin: null, input: live, comesBackTo: [live, publicUrl, 'VALIDATION'] },
+  { origin: null, input: domain, comesBackTo: [domain, domain, 'VALIDATION'] },
+  { origin: null, input: preview, comesBackTo: [preview, preview, 'VALIDATION'] },
+  { origin: null, input: local, comesBackTo: [local, publicUrl, 'VALIDATION'] },
+  { origin: null, input: publicUrl, comesBackTo: [publicUrl, publicUrl, 'VALIDATION'] },
+  { origin: null, input: foreign, comesBackTo: [live, publicUrl, 'VALIDATION'] },
+  { origin: null, input: `${domain}:8443`, comesBackTo: [live, publicUrl, 'VALIDATION'] },
+  { origin: null, input: 'https://SHOP.example.com:443/', comesBackTo: [domain, domain, 'VALIDATION'] },
   { origin: null, input: `${domain}/path`, comesBackTo: ['VALIDATION', 'VALIDATION', 'VALIDATION'] },
   { origin: null, input: 'http://shop.example.com', comesBackTo: ['VALIDATION', 'VALIDATION', 'VALIDATION'] },
   { origin: domain, input: null, comesBackTo: [domain, domain, 'FORBIDDEN'] },
@@ -126,8 +126,8 @@ test('19. it follows the origin the user started on when that is the app’s, el
   const foreignConnector = await add(service, other);
   // no two apps of a workspace share an origin, so each stands in a workspace of its own
   const third = await createWorkspace(service);
-  const apps: [TestApp, string][] = [
-    [await createTestApp(service, workspace, all), connectorId],
+  const apps: [app: TestApp, connectorId: string, input: { returnTo?: string }][] = [
+    [await createTestApp(service, workspace, all), connectorId, {}],
     [
       await createTestApp(
         service,
@@ -135,19 +135,20 @@ test('19. it follows the origin the user started on when that is the app’s, el
         all.filter(({ origin }) => ![live, local].includes(origin)),
       ),
       foreignConnector,
+      { returnTo: `${domain}/done` },
     ],
-    [await createTestApp(service, third, []), await add(service, third)],
+    [await createTestApp(service, third, []), await add(service, third), {}],
   ];
   const actual = [];
   for (const { origin, input } of table) {
     const comesBackTo: string[] = [];
-    for (const [app, connector] of apps) {
+    for (const [app, connector, rest] of apps) {
       for (const headers of [await app.user('one'), await app.backend('one')]) {
         const uri = await redirectUri(
           service,
-          { ...headers, ...(origin !== null && { origin }) },
+          { ...headers, ...(origin !== null && { origin, 'sec-fetch-site': 'same-origin' }) },
           connector,
-          input === null ? {} : { origin: input },
+          { ...rest, ...(input !== null && { origin: input }) },
         );
         comesBackTo.push(uri.replace(path, ''));
       }
@@ -162,7 +163,7 @@ test('19. no header moves it: Host, X-Forwarded-Host, Forwarded and their like, 
     const service = await startService({ TRUST_PROXY: trustProxy });
     const workspace = await createWorkspace(service);
     const app = await createTestApp(service, workspace, [{ kind: 'LIVE', origin: live }]);
-    const bare = await createTestApp(service, workspace, []);
+    const bare = await createTestApp(service, workspace, [{ kind: 'PREVIEW', origin: preview }]);
     const connectorId = await add(service, workspace);
     await service.app.listen();
     const spoofed: Headers[] = [
@@ -181,7 +182,8 @@ test('19. no header moves it: Host, X-Forwarded-Host, Forwarded and their like, 
         [app, live],
         [bare, service.config.publicUrl],
       ] as const) {
-        const url = await startOverSocket(service, { ...(await caller.user('one')), ...headers }, connectorId);
+        const started = { ...(await caller.user('one')), ...headers };
+        const url = await startOverSocket(service, started, { connectorId, returnTo: caller === app ? live : preview });
         expect([headers, url.searchParams.get('redirect_uri')]).toEqual([headers, `${expected}${path}`]);
       }
     }
@@ -189,10 +191,10 @@ test('19. no header moves it: Host, X-Forwarded-Host, Forwarded and their like, 
 });
 
 /** Starts a flow over a real socket, where every header is the sender's to choose. */
-async function startOverSocket(service: Service, headers: Headers, connectorId: string): Promise<URL> {
+async function startOverSocket(service: Service, headers: Headers, input: Record<string, string>): Promise<URL> {
   const body = JSON.stringify({
     query: `mutation ($input: ConnectAppUserInput!) { connectAppUser(input: $input) { ... on ConnectAppUserPayload { redirectUrl } } }`,
-    variables: { input: { connectorId } },
+    variables: { input },
   });
   const text = await new Promise<string>((resolve, reject) => {
     const sent = request(

@@ -543,7 +543,11 @@ describe('a provider in trouble', () => {
     service.clock.advance(expiredMs);
 
     const refused = await readAs(scene, 'one');
-    expect(refused).toMatchObject({ __typename: 'ProviderUnavailableError', remedy: { actor: 'ADMIN' } });
+    expect(refused).toMatchObject({
+      __typename: 'ProviderUnavailableError',
+      message: expect.stringContaining('The connection is kept; try again in'),
+      remedy: { actor: 'ADMIN' },
+    });
     expect(await statusOf(scene, 'one')).toMatchObject({ status: 'CONNECTED' });
 
     await editConnector(scene, { clientSecret: 'another-secret-of-the-client' });

@@ -114,6 +114,7 @@ test('T2. metadata in another issuer’s name is not used: connecting answers th
   expect(field(answer, 'connectAppUser')).toMatchObject({
     __typename: 'ProviderUnavailableError',
     code: 'PROVIDER_UNAVAILABLE',
+    message: 'The provider cannot be used right now. Nothing was connected; press Connect again in 300 seconds.',
   });
 });
 
