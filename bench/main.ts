@@ -3,9 +3,11 @@ import { stampede } from './stampede.ts';
 import { type Cleanup, createCleanup } from './support/cleanup.ts';
 import { postgresVersion } from './support/database.ts';
 import { type Figure, printTable, type Result, writeResults } from './support/report.ts';
+import { tokenRead } from './token-read.ts';
 
 const benchmarks: Record<string, (cleanup: Cleanup) => Promise<Figure[]>> = {
   stampede,
+  'token-read': tokenRead,
 };
 
 const named = process.argv.slice(2);
