@@ -1,4 +1,5 @@
 /** Runs the benchmarks, all or those named on the command line, one after the other. See the README. */
+import { scopeEdit } from './scope-edit.ts';
 import { stampede } from './stampede.ts';
 import { type Cleanup, createCleanup } from './support/cleanup.ts';
 import { postgresVersion } from './support/database.ts';
@@ -7,6 +8,7 @@ import { tokenRead } from './token-read.ts';
 
 const benchmarks: Record<string, (cleanup: Cleanup) => Promise<Figure[]>> = {
   stampede,
+  'scope-edit': scopeEdit,
   'token-read': tokenRead,
 };
 

@@ -8,6 +8,13 @@ export function median(values: readonly number[]): number {
   return percentile(values, 0.5);
 }
 
+/** Runs a task and answers how long it took, in milliseconds. */
+export async function timed(task: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await task();
+  return performance.now() - start;
+}
+
 /** Runs `count` tasks, so many at a time. */
 export async function inParallel(
   count: number,

@@ -37,7 +37,7 @@ const identity = { issuer: 'https://identity.example.com', audience: 'bench' };
 const accessTokenSeconds = 24 * 3600;
 
 /** What a connector asks for. Two sets, for an edit to go back and forth between. */
-const scopes = {
+export const scopes = {
   usual: ['openid', 'email', 'calendar.read'],
   more: ['openid', 'email', 'calendar.read', 'calendar.write'],
 } as const satisfies Record<string, string[]>;
