@@ -1,4 +1,5 @@
 /** Runs the benchmarks, all or those named on the command line, one after the other. See the README. */
+import { fanOut } from './fan-out.ts';
 import { scopeEdit } from './scope-edit.ts';
 import { stampede } from './stampede.ts';
 import { type Cleanup, createCleanup } from './support/cleanup.ts';
@@ -9,6 +10,7 @@ import { tokenRead } from './token-read.ts';
 const benchmarks: Record<string, (cleanup: Cleanup) => Promise<Figure[]>> = {
   stampede,
   'scope-edit': scopeEdit,
+  'fan-out': fanOut,
   'token-read': tokenRead,
 };
 
