@@ -23,7 +23,7 @@ test('35. a service that stops lets a read finish that waits for its refresh, an
   });
   await held.reached;
   const stopped = service.app.stop();
-  await expect(fetch(http, { method: 'POST' })).rejects.toThrow(); // nobody new is let in
+  await expect(fetch(http, { method: 'POST' })).rejects.toThrow('fetch failed'); // nobody new is let in
   held.release();
   const { data } = (await (await reading).json()) as { data: { currentAppUserConnection: { accessToken: string } } };
   expect(data.currentAppUserConnection.accessToken).not.toBe(old);

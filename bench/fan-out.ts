@@ -1,0 +1,144 @@
+import { type Client, createClient } from 'graphql-ws';
+import { WebSocket } from 'ws';
+import type { Cleanup } from './support/cleanup.ts';
+import { personAt, storeConnections } from './support/connections.ts';
+import { inParallel, median } from './support/measure.ts';
+import { compared, type Figure } from './support/report.ts';
+import { sized } from './support/scale.ts';
+import { type Connector, type Stage, scopes, setStage } from './support/stage.ts';
+
+const instances = 2;
+const subscribers = sized(5_000, instances);
+const rounds = 6;
+const openingAtOnce = 50;
+/** Whoever has heard nothing this long after the last one who did will not hear. */
+const quietMs = 10_000;
+const redisUrl = process.env.BENCH_REDIS_URL || 'redis://127.0.0.1:6379';
+
+const query = `subscription ($connectorId: ID!) { connectionStatus(connectorId: $connectorId) { status missingScopes } }`;
+
+/** How long after the edit each subscriber of an instance heard, in milliseconds; Infinity for those who never did. */
+type Heard = number[][];
+
+/** An admin edits scopes on the first instance; every open page on every instance hears of it. Each subscriber is a person with a WebSocket. */
+export async function fanOut(cleanup: Cleanup): Promise<Figure[]> {
+  const stage = await setStage(cleanup, { instances, redisUrl });
+  const connector = await stage.addConnector();
+  await storeConnections(stage, connector, subscribers);
+  const audience = createAudience(stage, connector);
+  cleanup.add(() => audience.close());
+  const edit = createEditor(stage, connector, audience);
+
+  await audience.grow(instances);
+  const alone = await edit();
+  await audience.grow(subscribers);
+  const together = await edit();
+
+  const last = (heard: Heard[], instance: number) => median(heard.map((round) => Math.max(...(round[instance] ?? []))));
+  const crowd = `of ${(subscribers / instances).toLocaleString('en')} subscribers`;
+  const few = Array.from({ length: instances }, (_, index): Figure => {
+    return { name: `one subscriber, instance ${index + 1}`, value: last(alone, index), unit: 'ms' };
+  });
+  const many = Array.from({ length: instances }, (_, index): Figure => {
+    return { name: `last ${crowd}, instance ${index + 1}`, value: last(together, index), unit: 'ms' };
+  });
+  const unheard = [...alone, ...together].flat(2).filter((ms) => !Number.isFinite(ms)).length;
+  return [
+    ...few.map((figure, index) => (index > 0 && few[0] ? compared(figure, few[0]) : figure)),
+    ...many.map((figure, index) => {
+      const base = index > 0 ? many[0] : few[0];
+      return base ? compared(figure, base) : figure;
+    }),
+    {
+      name: `subscribers who never heard, in ${alone.length + together.length} edits`,
+      value: unheard,
+      unit: '',
+      goal: 0,
+    },
+  ];
+}
+
+/** Makes the function that edits a number of times, to and fro: an edit that changes nothing is heard by nobody. */
+function createEditor(stage: Stage, connector: Connector, audience: Audience): () => Promise<Heard[]> {
+  let wanted: string[] = scopes.usual;
+  return async () => {
+    const heard: Heard[] = [];
+    while (heard.length < rounds) {
+      wanted = wanted === scopes.usual ? scopes.more : scopes.usual;
+      const round = await audience.hears(() => stage.editScopes(connector, wanted));
+      heard.push(round);
+      if (round.flat().includes(Number.POSITIVE_INFINITY)) break; // silence is the finding: more of it only takes time
+    }
+    return heard;
+  };
+}
+
+interface Audience {
+  /** Opens sockets until there are so many subscribers, spread evenly over the instances; each has heard its present status. */
+  grow(size: number): Promise<void>;
+  /** Answers when everybody heard of an act, or nobody has for long. */
+  hears(act: () => Promise<void>): Promise<Heard>;
+  close(): Promise<void>;
+}
+
+function createAudience(stage: Stage, connector: Connector): Audience {
+  const clients: Client[] = [];
+  const heardAt: number[] = [];
+  let onEvent = (_subscriber: number) => {};
+
+  async function open(subscriber: number): Promise<void> {
+    const instance = stage.instances[subscriber % instances] ?? stage.first;
+    const client = createClient({
+      url: `${instance.url.replace('http', 'ws')}/graphql`,
+      webSocketImpl: WebSocket,
+      connectionParams: await stage.browser(personAt(1 + subscriber)),
+      retryAttempts: 0,
+    });
+    clients.push(client);
+    await new Promise<void>((resolve, reject) => {
+      client.subscribe(
+        { query, variables: { connectorId: connector.id } },
+        {
+          next() {
+            resolve();
+            onEvent(subscriber);
+          },
+          error: (error) => reject(error instanceof Error ? error : new Error(JSON.stringify(error))),
+          complete: () => {},
+        },
+      );
+    });
+  }
+
+  return {
+    async grow(size) {
+      const from = clients.length;
+      await inParallel(size - from, openingAtOnce, (index) => open(from + index));
+    },
+    async hears(act) {
+      heardAt.length = 0;
+      let missing = clients.length;
+      let start = 0;
+      await new Promise<void>((resolve, reject) => {
+        let quiet = setTimeout(resolve, quietMs);
+        onEvent = (subscriber) => {
+          if (heardAt[subscriber] !== undefined) return;
+          heardAt[subscriber] = performance.now() - start;
+          missing -= 1;
+          clearTimeout(quiet);
+          quiet = setTimeout(resolve, missing === 0 ? 0 : quietMs);
+        };
+        start = performance.now();
+        act().catch(reject);
+      });
+      const heard: Heard = Array.from({ length: instances }, () => []);
+      for (const subscriber of clients.keys()) {
+        heard[subscriber % instances]?.push(heardAt[subscriber] ?? Number.POSITIVE_INFINITY);
+      }
+      return heard;
+    },
+    async close() {
+      for (const client of clients) await client.dispose();
+    },
+  };
+}

@@ -1,0 +1,89 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { Pool } from 'undici';
+import type { Cleanup } from './cleanup.ts';
+
+/** One process of the built service. */
+export interface Instance {
+  /** Where it listens, with a port of its own. */
+  url: string;
+  /** Sends one operation. The body is text, so that a load can be made up before it is timed. */
+  send<T = Record<string, unknown>>(body: string, headers: Record<string, string>): Promise<T>;
+  /** Fetches a path as a browser does, without following redirects. */
+  open(path: string): Promise<{ status: number; location: string | null }>;
+}
+
+export interface InstanceOptions {
+  databaseUrl: string;
+  publicUrl: string;
+  encryptionKeys: string;
+  operatorKey: string;
+  /** Where several instances tell each other of changes. */
+  redisUrl?: string;
+}
+
+const entry = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const startsWithinMs = 30_000;
+
+function environment(options: InstanceOptions): Record<string, string> {
+  return {
+    PATH: process.env.PATH ?? '',
+    NODE_ENV: 'production',
+    HOST: '127.0.0.1',
+    PORT: '0',
+    PUBLIC_URL: options.publicUrl,
+    DATABASE_URL: options.databaseUrl,
+    ENCRYPTION_KEYS: options.encryptionKeys,
+    OPERATOR_KEY: options.operatorKey,
+    ALLOWED_PROVIDER_HOSTS: 'localhost,127.0.0.1',
+    LOG_LEVEL: 'error',
+    ...(options.redisUrl && { REDIS_URL: options.redisUrl }),
+  };
+}
+
+/** Starts the service as a process, and waits until it listens. */
+export async function startInstance(cleanup: Cleanup, options: InstanceOptions): Promise<Instance> {
+  const child = spawn(process.execPath, [entry], { env: environment(options), stdio: ['ignore', 'pipe', 'inherit'] });
+  const exited = once(child, 'exit');
+  cleanup.add(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGTERM');
+    const impatient = setTimeout(() => child.kill('SIGKILL'), 15_000);
+    await exited;
+    clearTimeout(impatient);
+  });
+  const port = await new Promise<string>((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error('An instance did not start in time.')), startsWithinMs);
+    let printed = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      if (printed.length < 1000) printed += text;
+      const found = /^Listening on \S+:(\d+)$/m.exec(printed)?.[1];
+      if (found === undefined) return;
+      clearTimeout(late);
+      resolve(found);
+    });
+    child.once('exit', (code) => reject(new Error(`An instance ended with ${code}: ${printed}`)));
+  });
+  const url = `http://127.0.0.1:${port}`;
+  // as many sockets as there are callers: a load decides by itself how many requests it has under way
+  const pool = new Pool(url, { connections: null, pipelining: 1, headersTimeout: 120_000, bodyTimeout: 120_000 });
+  cleanup.add(() => pool.destroy());
+  return {
+    url,
+    async send<T>(body: string, headers: Record<string, string>) {
+      const answer = await pool.request({
+        path: '/graphql',
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body,
+      });
+      return (await answer.body.json()) as T;
+    },
+    async open(path) {
+      const { statusCode, headers, body } = await pool.request({ path, method: 'GET' });
+      await body.dump();
+      return { status: statusCode, location: typeof headers.location === 'string' ? headers.location : null };
+    },
+  };
+}
