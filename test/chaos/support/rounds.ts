@@ -1,0 +1,32 @@
+import { beforeEach, inject } from 'vitest';
+
+/** Skips the tests of a file, and says why, where a service that they need is missing. */
+export function useServices(): void {
+  const missing = inject('missingService');
+  beforeEach((context) => context.skip(missing !== null, missing ?? ''));
+}
+
+/** How often to do something: in full, or at most CHAOS_ROUNDS times; never less than `least`. */
+export function rounds(full: number, least = 1): number {
+  const asked = Number(process.env.CHAOS_ROUNDS ?? full);
+  if (!Number.isInteger(asked) || asked < 1) throw new Error('CHAOS_ROUNDS is a whole number from 1.');
+  return Math.min(full, Math.max(least, asked));
+}
+
+/** Tells what was counted, so that a run shows more than that it passed. */
+export function report(line: string): void {
+  process.stdout.write(`    ${line}\n`);
+}
+
+/** Fails with a sentence where something takes longer than it may. */
+export async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} took longer than ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
