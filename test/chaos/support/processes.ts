@@ -48,7 +48,7 @@ export async function startFleet(
   databaseUrl?: string,
 ): Promise<Fleet> {
   const database = databaseUrl ?? (await ownDatabase());
-  const sql = new pg.Pool({ connectionString: database, max: 5 });
+  const sql = new pg.Pool({ connectionString: database, max: 12 });
   sql.on('error', () => {}); // a client that rests is lost when the server restarts; the next query takes another
   onTestFinished(() => sql.end());
   const shared = {
