@@ -4,7 +4,7 @@ import { disconnectAppUser, returnOf } from '../support/journey.ts';
 import { consentAt } from '../support/local-provider.ts';
 import { type Stage, setStage, startFlow } from '../support/stage.ts';
 import { type Fleet, startFleet } from './support/processes.ts';
-import { report, rounds, useServices } from './support/rounds.ts';
+import { report, rounds, tally, useServices } from './support/rounds.ts';
 import { recordTape, type Tape } from './support/tape.ts';
 import { expireToken, readAt, worksAt } from './support/tokens.ts';
 
@@ -153,12 +153,6 @@ function readsBackInTime(calls: Call[], tape: Tape): string[] {
   });
 }
 
-function tally(values: string[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const value of values) counts[value] = (counts[value] ?? 0) + 1;
-  return counts;
-}
-
 /** Every connection that is left works now, and after a refresh. */
 async function assertLivingWork({ stage, fleet }: World): Promise<void> {
   for (const userId of userIds) {
@@ -195,7 +189,7 @@ test('whoever reads, refreshes, disconnects and reconnects at random: no token a
 
   const { calls } = world;
   report(
-    `${JSON.stringify(tally(calls.map(({ kind, answer }) => `${kind}: ${answer}`)))}; ${tape.refreshes.length} refreshes in ${seconds} s`,
+    `${tally(calls.map(({ kind, answer }) => `${kind}: ${answer}`))}; ${tape.refreshes.length} refreshes in ${seconds} s`,
   );
   expect(tokensAfterDisconnect(calls, tape)).toEqual([]);
   expect(overlappingRefreshes(tape)).toEqual([]);

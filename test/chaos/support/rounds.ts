@@ -18,6 +18,13 @@ export function report(line: string): void {
   process.stdout.write(`    ${line}\n`);
 }
 
+/** How often each value is among them, as text. */
+export function tally(values: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].map(([value, count]) => `${count} ${value}`).join(', ');
+}
+
 /** Does the work of each item, so many at a time. */
 export async function eachOf<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
   const left = [...items];
