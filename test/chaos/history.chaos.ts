@@ -191,9 +191,9 @@ test('whoever reads, refreshes, disconnects and reconnects at random: no token a
   report(
     `${tally(calls.map(({ kind, answer }) => `${kind}: ${answer}`))}; ${tape.refreshes.length} refreshes in ${seconds} s`,
   );
-  expect(tokensAfterDisconnect(calls, tape)).toEqual([]);
-  expect(overlappingRefreshes(tape)).toEqual([]);
-  expect(readsBackInTime(calls, tape)).toEqual([]);
+  expect.soft(tokensAfterDisconnect(calls, tape)).toEqual([]);
+  expect.soft(overlappingRefreshes(tape)).toEqual([]);
+  expect.soft(readsBackInTime(calls, tape)).toEqual([]);
   const answers = new Set(calls.map(({ answer }) => answer));
   const usual = ['CurrentAppUserConnection', 'NotConnectedError', 'DisconnectAppUserPayload', 'connected'];
   expect([...answers].filter((answer) => !usual.includes(answer))).toEqual([]);
