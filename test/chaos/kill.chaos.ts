@@ -4,7 +4,7 @@ import { gate, type Stage, setStage } from '../support/stage.ts';
 import { type Hold, holdDiscovery, interceptFirst } from './support/holds.ts';
 import { type Fleet, type ServiceProcess, startFleet } from './support/processes.ts';
 import { eachOf, report, rounds, useServices, within } from './support/rounds.ts';
-import { holdRow } from './support/row-lock.ts';
+import { assertLeased, holdRow } from './support/row-lock.ts';
 import { expireToken, readAt, worksAt } from './support/tokens.ts';
 
 useServices();
@@ -43,7 +43,10 @@ const points: Record<string, Point> = {
   },
   'after it has taken the lease': {
     nothingIsLost: true,
-    arrange: async ({ stage }) => holdDiscovery(stage.provider),
+    async arrange({ stage, fleet, userId }) {
+      const { reached, release } = holdDiscovery(stage.provider);
+      return { reached: reached.then(() => assertLeased(fleet.sql, userId)), release };
+    },
   },
   'when its request is sent': {
     nothingIsLost: true,

@@ -4,7 +4,7 @@ import { setStage } from '../support/stage.ts';
 import { type Hold, holdDiscovery } from './support/holds.ts';
 import { type Fleet, startFleet } from './support/processes.ts';
 import { report, useServices, within } from './support/rounds.ts';
-import { type HeldRow, holdRow } from './support/row-lock.ts';
+import { assertLeased, type HeldRow, holdRow } from './support/row-lock.ts';
 import { countTokenRequests, expireToken, readAt, worksAt } from './support/tokens.ts';
 
 useServices();
@@ -65,6 +65,7 @@ test.each(pauses)(
 
     const held = readAt(holder, headers, stage.connector.id);
     await within(30_000, 'the way to the pause', pause.reach(fleet, discovery));
+    await assertLeased(fleet.sql, userId);
     holder.signal('SIGSTOP');
     await pause.meanwhile?.(fleet);
     const began = performance.now();

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { vi } from 'vitest';
+import { expect, vi } from 'vitest';
 
 /** A lock that the test itself holds on a user's rows. */
 export interface HeldRow {
@@ -35,4 +35,14 @@ export async function holdRow(sql: pg.Pool, table: 'connection' | 'credential', 
       session.release();
     },
   };
+}
+
+/** Fails where nobody has the lease of a user's tokens: a test that means its holder would test nothing. */
+export async function assertLeased(sql: pg.Pool, userId: string): Promise<void> {
+  const { rowCount } = await sql.query(
+    `SELECT 1 FROM credential JOIN connection ON connection.id = "connectionId"
+     WHERE "userId" = $1 AND "leaseToken" IS NOT NULL AND "leaseUntil" > now()`,
+    [userId],
+  );
+  expect(rowCount).toBe(1);
 }
