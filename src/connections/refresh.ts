@@ -123,9 +123,9 @@ async function attempt(deps: RefreshDeps, row: ForRefresh, leaseToken: string): 
     const refreshToken = openToken(deps.keyring, connectionId, 'refreshToken', refreshTokenSealed);
     const now = deps.clock.now();
     const leaseUntil = new Date(now.getTime() + leaseMs);
-    // a process that was stopped for longer than its lease must not send what another may have sent since
-    if (!(await store.recordAttempt(deps.db, { connectionId, leaseToken }, now, leaseUntil)))
-      return { kind: 'overtaken' };
+    const isRecorded = await store.recordAttempt(deps.db, { connectionId, leaseToken }, now, leaseUntil);
+    // a process that slept for longer than its lease, even in this write, must not send what another may have sent since
+    if (!isRecorded || deps.clock.now() >= leaseUntil) return { kind: 'overtaken' };
     if (row.attemptedAt) {
       deps.log.info({ connectionId }, 'the answer of the last refresh was lost: its refresh token is tried once more');
     }

@@ -1,0 +1,19 @@
+import { defineConfig, mergeConfig } from 'vitest/config';
+import base from './vitest.config.ts';
+
+const { include: _include, globalSetup: _globalSetup, ...shared } = base.test ?? {};
+
+// What takes minutes: real processes on PostgreSQL and Redis. One file at a time, for each takes the whole machine.
+export default mergeConfig(
+  { ...base, test: shared },
+  defineConfig({
+    test: {
+      include: ['test/chaos/**/*.chaos.ts'],
+      globalSetup: 'test/chaos/support/global-setup.ts',
+      fileParallelism: false,
+      testTimeout: 60 * 60_000, // whatever waits has a deadline of its own
+      hookTimeout: 120_000,
+      disableConsoleIntercept: true,
+    },
+  }),
+);
