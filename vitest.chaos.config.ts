@@ -9,7 +9,7 @@ export default mergeConfig(
   defineConfig({
     test: {
       include: ['test/chaos/**/*.chaos.ts'],
-      globalSetup: 'test/chaos/support/global-setup.ts',
+      globalSetup: ['test/support/global-setup.ts', 'test/chaos/support/build.ts'],
       fileParallelism: false,
       testTimeout: 60 * 60_000, // whatever waits has a deadline of its own
       hookTimeout: 120_000,

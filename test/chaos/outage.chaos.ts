@@ -162,7 +162,7 @@ test('a scope edit made at one process while Redis is gone is told at every othe
 
 test('a restart of PostgreSQL under load ends no process: what fails meanwhile is answered as an error, and afterwards all goes on', async () => {
   const postgres = await startPostgres();
-  const fleet = await startFleet(processCount, { REDIS_URL: inject('redisUrl') }, postgres.url);
+  const fleet = await startFleet(processCount, { REDIS_URL: inject('redisUrl') ?? '' }, postgres.url);
   const scene = await setScene(fleet);
   const load = await startLoad(scene);
   await afterMoreReads(load, 30);

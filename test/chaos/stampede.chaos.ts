@@ -68,7 +68,7 @@ test('a used refresh token that comes back ends its grant at the provider: what 
 });
 
 test.each([
-  ['with Redis', () => ({ REDIS_URL: inject('redisUrl') })],
+  ['with Redis', () => ({ REDIS_URL: inject('redisUrl') ?? '' })],
   ['without Redis', () => ({})],
 ])(
   'three processes with 200 readers each refresh an expired token once, round after round, and all are answered the same token: %s',

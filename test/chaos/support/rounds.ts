@@ -1,9 +1,9 @@
-import { beforeEach, inject } from 'vitest';
+import { beforeEach } from 'vitest';
+import { servicesAreThere } from '../../support/instances.ts';
 
-/** Skips the tests of a file, and says why, where a service that they need is missing. */
+/** Skips the tests of a file where a service that they need is missing; the run has said which. */
 export function useServices(): void {
-  const missing = inject('missingService');
-  beforeEach((context) => context.skip(missing !== null, missing ?? ''));
+  beforeEach((context) => context.skip(!servicesAreThere));
 }
 
 /** How often to do something: in full, or at most CHAOS_ROUNDS times; never less than `least`. */
