@@ -45,7 +45,10 @@ type ForRefresh = NonNullable<Awaited<ReturnType<typeof store.findForRefresh>>>;
 
 const leaseMs = 10_000;
 const requestTimeoutMs = 30_000;
-const pollMs = 150;
+/** How long a loser waits before it looks again: most refreshes are quick, a slow one is not worth asking after often. */
+const firstPollMs = 25;
+const longestPollMs = 250;
+const storeRetryMs = 150;
 const misconfiguredWaitMs = 10_000;
 const storeAttempts = 6;
 
@@ -59,7 +62,7 @@ export function createRefresh(deps: RefreshDeps): Refresh {
 }
 
 async function fenced(deps: RefreshDeps, connectionId: string, version: number): Promise<RefreshOutcome> {
-  for (;;) {
+  for (let turn = 0; ; turn += 1) {
     const now = deps.clock.now();
     const leaseToken = randomUUID();
     const leaseUntil = new Date(now.getTime() + leaseMs);
@@ -75,7 +78,8 @@ async function fenced(deps: RefreshDeps, connectionId: string, version: number):
     if (row.retryAt && row.retryAt > now) {
       return { kind: 'unavailable', retryAfterSeconds: secondsUntil(row.retryAt, now), misconfigured: false };
     }
-    await new Promise((resolve) => setTimeout(resolve, pollMs * (1 + Math.random())));
+    const waitMs = Math.min(firstPollMs * 2 ** turn, longestPollMs);
+    await new Promise((resolve) => setTimeout(resolve, waitMs * (1 + Math.random())));
   }
 }
 
@@ -182,7 +186,7 @@ async function insist<T>(log: Logger, write: () => Promise<T>): Promise<T> {
     } catch (error) {
       if (attempts === storeAttempts) throw error;
       log.warn({ err: error, attempts }, 'refreshed tokens could not be stored; they are kept and tried again');
-      await new Promise((resolve) => setTimeout(resolve, pollMs * 2 ** attempts));
+      await new Promise((resolve) => setTimeout(resolve, storeRetryMs * 2 ** attempts));
     }
   }
 }
