@@ -79,7 +79,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const { fetch } = provider;
   const resolveServer = createResolveServer({ fetch, clock });
   const localEvents = createStatusEvents();
-  const redis = config.redisUrl && shareStatusEvents(localEvents, { url: config.redisUrl, log });
+  const redis =
+    config.redisUrl && shareStatusEvents(localEvents, { url: config.redisUrl, publicUrl: config.publicUrl, log });
   if (redis) closers.push(redis.disconnect);
   const events = redis ?? localEvents;
 

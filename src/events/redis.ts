@@ -17,12 +17,6 @@ interface Message {
   topic: StatusTopic | null;
 }
 
-/**
- * One channel for all: it is subscribed to when the service starts, so that no stream waits for Redis between subscribing and
- * reading, and a message costs next to nothing where nobody reads it.
- */
-const channel = 'app-user-connectors:status';
-
 const heartbeatMs = 10_000;
 const answerMs = 5_000;
 
@@ -31,7 +25,13 @@ const answerMs = 5_000;
  * when it is back, whoever may have missed something reads again: an instance that could not listen, and, told by the one that
  * could not publish, all of them.
  */
-export function shareStatusEvents(local: StatusEvents, deps: { url: Secret; log: Logger }): SharedStatusEvents {
+export function shareStatusEvents(
+  local: StatusEvents,
+  deps: { url: Secret; publicUrl: string; log: Logger },
+): SharedStatusEvents {
+  // One channel for all: it is subscribed to when the service starts, so that no stream waits for Redis between subscribing and
+  // reading, and a message costs next to nothing where nobody reads it. Another service on the same Redis has another public URL.
+  const channel = `app-user-connectors:${deps.publicUrl}:status`;
   const from = randomUUID();
   let unpublished = false;
   const options = {

@@ -80,6 +80,33 @@ async function createNeighbours(): Promise<Neighbours> {
   };
 }
 
+/** Deletes a connector that somebody is connected through. Answers the ids of what shows it. */
+async function deleteConnectorOf(service: Service, { workspace, app }: Place) {
+  const connector = await addTestConnector(service, workspace, await startProvider());
+  await connectByCookie(service, await app.browser('one'), connector.id);
+  await service.graphql(
+    'mutation ($id: ID!) { deleteConnector(input: { connectorId: $id, confirm: true }) { __typename } }',
+    { id: connector.id },
+    workspace.owner,
+  );
+  const ask = async () => {
+    const answer = await service.graphql(
+      `query ($id: ID!) { workspace(id: $id) { deletedConnectors { edges { node { id revocations { edges { node { id } } } } } } } }`,
+      { id: workspace.id },
+      workspace.owner,
+    );
+    type Page<T> = { edges: { node: T }[] };
+    const found = field<{ deletedConnectors: Page<{ id: string; revocations: Page<{ id: string }> }> }>(
+      answer,
+      'workspace',
+    );
+    const [deleted] = found.deletedConnectors.edges.map(({ node }) => node);
+    return { DeletedConnector: deleted?.id ?? '', Revocation: deleted?.revocations.edges[0]?.node.id ?? '' };
+  };
+  await expect.poll(async () => (await ask()).Revocation, { timeout: 15_000 }).toMatch(/^Revocation_/);
+  return ask();
+}
+
 /** A caller whose key has been revoked. */
 async function revoked(service: Service, { workspace, app }: Place, what: 'workspace' | 'app'): Promise<Headers> {
   const [create, revoke] =
@@ -265,6 +292,8 @@ const nodeRows: Record<string, string> = {
   AppKey: `                   null null     null   null  ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
   AppUserConnection: `        ok   null     null   ok    ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
   Connector: `                ok   ok       ok     ok    ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
+  DeletedConnector: `         null null     null   null  ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
+  Revocation: `               null null     null   null  ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
   Workspace: `                null null     null   null  ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
   WorkspaceKey: `             null null     null   null  ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
   WorkspaceMember: `          null null     null   null  ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
@@ -278,6 +307,7 @@ test('T11. node(id) answers every type of thing to those who may see it, and nul
     AppKey: home.appKeyId,
     AppUserConnection: connected.connectionId,
     Connector: home.connectorId,
+    ...(await deleteConnectorOf(service, home)),
     Workspace: home.workspace.id,
     WorkspaceKey: home.workspaceKeyId,
     WorkspaceMember: home.memberId,
