@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Db, Tx } from '../db/client.ts';
-import type { Connection, Connector, Credential, Prisma } from '../db/generated/prisma/client.ts';
+import { type Connection, type Connector, type Credential, Prisma } from '../db/generated/prisma/client.ts';
 import type { ConnectBinding, ConnectorRefusal, Plan } from '../db/generated/prisma/enums.ts';
 
 /** A connector with its workspace's plan, a connection that may not be there, and its tokens where they were asked for. */
@@ -427,4 +427,58 @@ export function postponeOutboxItem(db: Db, id: string, dueAt: Date) {
     where: { id, doneAt: null },
     data: { dueAt, attempts: { increment: 1 }, leaseUntil: null },
   });
+}
+
+// --- sealed values, whatever they are ---
+
+/** Where sealed values stand. These names become part of the statements: they are constants, never input. */
+export interface SealedColumn {
+  table: 'connector' | 'app' | 'credential' | 'pending_flow' | 'outbox_item';
+  key: 'id' | 'connectionId';
+  column: `${string}Sealed`;
+}
+
+const quoted = (name: string) => Prisma.raw(`"${name}"`);
+/** The key id of an envelope; null for what is none, which must not be told. */
+const kidIn = (column: string) => Prisma.sql`substring(${quoted(column)} from '^([A-Za-z0-9_-]{1,32})[.]')`;
+const notUnder = (column: string, kid: string) =>
+  Prisma.sql`${quoted(column)} IS NOT NULL AND ${kidIn(column)} IS DISTINCT FROM ${kid}`;
+
+export async function countSealedUnderOthers(db: Db, { table, column }: SealedColumn, kid: string): Promise<number> {
+  const [row] = await db.$queryRaw<{ count: number }[]>`
+    SELECT count(*)::int AS count FROM ${quoted(table)} WHERE ${notUnder(column, kid)}`;
+  return row?.count ?? 0;
+}
+
+/** The next values that another key than the given one sealed, in order of their rows' ids. */
+export function findSealedUnderOthers(
+  db: Db,
+  { table, key, column }: SealedColumn,
+  kid: string,
+  afterId: string,
+  limit: number,
+) {
+  return db.$queryRaw<{ id: string; sealed: string }[]>`
+    SELECT ${quoted(key)} AS id, ${quoted(column)} AS sealed FROM ${quoted(table)}
+    WHERE ${notUnder(column, kid)} AND ${quoted(key)} > ${afterId} ORDER BY ${quoted(key)} LIMIT ${limit}`;
+}
+
+/** Puts one sealed value in the place of another. False where somebody has written there since. */
+export async function replaceSealed(
+  db: Db,
+  { table, key, column }: SealedColumn,
+  row: { id: string; sealed: string },
+  resealed: string,
+): Promise<boolean> {
+  const count = await db.$executeRaw`
+    UPDATE ${quoted(table)} SET ${quoted(column)} = ${resealed}
+    WHERE ${quoted(key)} = ${row.id} AND ${quoted(column)} = ${row.sealed}`;
+  return count === 1;
+}
+
+/** How many values each key has sealed; null for what is no envelope. */
+export function countSealedByKey(db: Db, { table, column }: SealedColumn) {
+  return db.$queryRaw<{ kid: string | null; count: number }[]>`
+    SELECT ${kidIn(column)} AS kid, count(*)::int AS count FROM ${quoted(table)}
+    WHERE ${quoted(column)} IS NOT NULL GROUP BY 1`;
 }
