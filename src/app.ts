@@ -4,6 +4,7 @@ import type { Config } from './config.ts';
 import { keepAlive } from './connections/keep-alive.ts';
 import { createRefresh } from './connections/refresh.ts';
 import { drainOutbox } from './connections/revoke.ts';
+import { rotateAtStart } from './connections/rotate-keys.ts';
 import { deleteExpiredFlows } from './connections/store.ts';
 import { createWatchStatus } from './connections/status.ts';
 import { createResolveServer } from './connectors/server.ts';
@@ -101,6 +102,12 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
       .finally(() => working.delete(settled));
     working.add(settled);
   };
+  // the embedded database belongs to this process, so nobody else could do it; what is left when it stops waits for the next start
+  if (!config.databaseUrl) {
+    const stopping = new AbortController();
+    closers.push(() => stopping.abort());
+    background(rotateAtStart({ db, keyring, log, signal: stopping.signal }));
+  }
 
   const features: Features = {
     ...parts,

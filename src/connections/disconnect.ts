@@ -45,6 +45,7 @@ export async function endConnection(
   const now = deps.clock.now();
   const ended = await store.endConnection(tx, id, now);
   if (!ended) return false;
+  await store.releaseParkedRevocations(tx, ended, now);
   await store.releaseHeldRevocations(tx, id, now);
   if (!ended.credential) return true;
   await queueStoredRevocation(deps, tx, { ...ended, connectionId: id }, ended.credential, now);

@@ -32,7 +32,7 @@ export class ReconnectRequiredError extends DomainError {
   }
 }
 
-/** The provider does not answer, or not sensibly. The connection stands. */
+/** The provider does not answer, or not sensibly. A connection is kept; a connect flow that ends so has changed nothing. */
 export class ProviderUnavailableError extends DomainError {
   readonly code = 'PROVIDER_UNAVAILABLE';
   readonly retryAfterSeconds: number;

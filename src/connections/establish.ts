@@ -118,6 +118,7 @@ async function storeConnection(
       await queueStoredRevocation(deps, tx, owner, before.credential, sameGrant ? null : receivedAt);
       if (!sameGrant) await store.releaseHeldRevocations(tx, id, receivedAt, before.accountId);
     }
+    if (before && before.accountId !== account.id) await store.releaseParkedRevocations(tx, before, receivedAt);
     await store.replaceConnection(
       tx,
       {

@@ -7,7 +7,12 @@ import type { NewTokens } from './store.ts';
 
 type TokenField = 'accessToken' | 'refreshToken';
 
-const tokenOwner = (connectionId: string, field: TokenField) => ({ table: 'credential', id: connectionId, field });
+/** Whom the tokens of a connection belong to when sealed. */
+export const tokenOwner = (connectionId: string, field: TokenField) => ({
+  table: 'credential',
+  id: connectionId,
+  field,
+});
 
 /** The tokens of a grant. */
 export interface GrantTokens {

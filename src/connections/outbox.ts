@@ -7,7 +7,8 @@ import { Secret } from '../lib/secret.ts';
 import { type GrantTokens, openTokens } from './grant.ts';
 import * as store from './store.ts';
 
-const outboxOwner = (itemId: string) => ({ table: 'outbox_item', id: itemId, field: 'tokens' });
+/** Whom the tokens in the outbox belong to when sealed. */
+export const outboxOwner = (itemId: string) => ({ table: 'outbox_item', id: itemId, field: 'tokens' });
 
 /** Hands tokens to the outbox for revocation: at `dueAt`, or (null) when the connection ends. */
 export async function queueRevocation(

@@ -205,7 +205,11 @@ async function failed(
   await noteRefusal(deps, connectorId, verdict);
   if (verdict.kind === 'reauthorize') {
     // refused for good, unless somebody else has stored newer tokens: then it was a race
-    const refused = await deps.db.$transaction((tx) => store.recordRefusal(tx, { connectionId, version }, now));
+    const refused = await deps.db.$transaction(async (tx) => {
+      const recorded = await store.recordRefusal(tx, { connectionId, version }, now);
+      if (recorded) await store.releaseParkedRevocations(tx, row.connection, now);
+      return recorded;
+    });
     if (refused) deps.events.publish({ connectionId });
     return { kind: refused ? 'ended' : 'moved' };
   }

@@ -53,18 +53,14 @@ async function fanOut(deps: RevokeDeps, item: OutboxItem): Promise<void> {
 /** Revokes one grant at the provider: at least once, until it is done or given up. */
 async function revoke(deps: RevokeDeps, item: OutboxItem): Promise<void> {
   const { id, connectorId, accountId, tokensSealed } = item;
-  const finish = (receipt: 'REVOKED' | 'UNSUPPORTED' | 'GAVE_UP' | 'SKIPPED_SHARED_GRANT') =>
-    store.finishOutboxItem(deps.db, id, deps.clock.now(), receipt);
+  const finish = (receipt: 'REVOKED' | 'UNSUPPORTED') => store.finishOutboxItem(deps.db, id, deps.clock.now(), receipt);
   const connector = connectorId && (await store.findConnectorOfGrant(deps.db, connectorId));
   if (!connector || connectorId === null || tokensSealed === null) return void (await finish('UNSUPPORTED'));
   try {
     const server = await deps.resolveServer(connector);
-    if (
-      server.revocationReach === 'account' &&
-      accountId !== null &&
-      (await store.anotherStandsOn(deps.db, { connectorId, accountId }))
-    ) {
-      return void (await finish('SKIPPED_SHARED_GRANT'));
+    if (server.revocationReach === 'account' && accountId !== null) {
+      const grant = { connectorId, accountId };
+      if (await deps.db.$transaction((tx) => store.parkWhereAnotherStands(tx, id, grant))) return;
     }
     const client = clientOf(deps.keyring, connector);
     const { clientFingerprint, ...tokens } = openFromOutbox(deps.keyring, id, tokensSealed);

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Db, Tx } from '../db/client.ts';
-import type { Connection, Connector, Credential, Prisma } from '../db/generated/prisma/client.ts';
+import { type Connection, type Connector, type Credential, Prisma } from '../db/generated/prisma/client.ts';
 import type { ConnectBinding, ConnectorRefusal, Plan } from '../db/generated/prisma/enums.ts';
 
 /** A connector with its workspace's plan, a connection that may not be there, and its tokens where they were asked for. */
@@ -155,9 +155,9 @@ export async function lockWithCredential(tx: Tx, connectionId: string) {
   return tx.connection.findUnique({ where: { id: connectionId }, include: { credential: true } });
 }
 
-/** Makes whoever connects the same connection wait until the transaction ends, also while there is no row that could be locked. */
-export async function takeTurn(tx: Tx, connectionId: string): Promise<void> {
-  await tx.$queryRaw`SELECT 1 FROM pg_advisory_xact_lock(hashtextextended(${connectionId}, 0))`;
+/** Makes whoever names the same thing wait until the transaction ends, also while there is no row that could be locked. */
+export async function takeTurn(tx: Tx, name: string): Promise<void> {
+  await tx.$queryRaw`SELECT 1 FROM pg_advisory_xact_lock(hashtextextended(${name}, 0))`;
 }
 
 /** New tokens in, old ones out. The version moves, so that a refresh of the old tokens that is still under way writes nothing. */
@@ -342,8 +342,43 @@ export function insertRevocation(db: Db | Tx, item: NewRevocation) {
 export async function releaseHeldRevocations(tx: Tx, connectionId: string, at: Date, accountId?: string | null) {
   await tx.outboxItem.updateMany({
     where: { connectionId, doneAt: null, dueAt: null, ...(accountId !== undefined && { accountId }) },
-    data: { dueAt: at },
+    data: { dueAt: at, receipt: null },
   });
+}
+
+interface ProviderGrant {
+  connectorId: string;
+  accountId: string;
+}
+
+/** Who parks a revocation and who ends a connection to the same account take turns: else the one could miss what the other has not committed. */
+function takeAccountTurn(tx: Tx, { connectorId, accountId }: ProviderGrant): Promise<void> {
+  return takeTurn(tx, `${connectorId} ${accountId}`);
+}
+
+/** A connection no longer stands on the account: what was parked because of it is due. If another stands there still, it is parked again. */
+export async function releaseParkedRevocations(
+  tx: Tx,
+  { connectorId, accountId }: { connectorId: string; accountId: string | null },
+  at: Date,
+): Promise<void> {
+  if (accountId === null) return;
+  await takeAccountTurn(tx, { connectorId, accountId });
+  await tx.outboxItem.updateMany({
+    where: { connectorId, accountId, doneAt: null, dueAt: null, receipt: 'SKIPPED_SHARED_GRANT' },
+    data: { dueAt: at, receipt: null },
+  });
+}
+
+/** Lets a revocation wait, with its tokens, while another live connection stands on the same account. False where none does. */
+export async function parkWhereAnotherStands(tx: Tx, id: string, grant: ProviderGrant): Promise<boolean> {
+  await takeAccountTurn(tx, grant);
+  if (!(await anotherStandsOn(tx, grant))) return false;
+  await tx.outboxItem.updateMany({
+    where: { id, doneAt: null },
+    data: { dueAt: null, leaseUntil: null, receipt: 'SKIPPED_SHARED_GRANT' },
+  });
+  return true;
 }
 
 /** Takes due work for itself until `leaseUntil`. Workers do not wait for each other. */
@@ -393,8 +428,8 @@ export function findConnectorOfGrant(db: Db, connectorId: string) {
 }
 
 /** Whether another live connection stands on the same account at the same connector. */
-export async function anotherStandsOn(db: Db, grant: { connectorId: string; accountId: string }): Promise<boolean> {
-  const other = await db.connection.findFirst({
+async function anotherStandsOn(tx: Tx, grant: ProviderGrant): Promise<boolean> {
+  const other = await tx.connection.findFirst({
     where: {
       connectorId: grant.connectorId,
       accountId: grant.accountId,
@@ -409,12 +444,7 @@ export async function anotherStandsOn(db: Db, grant: { connectorId: string; acco
 }
 
 /** Ends a piece of work: the tokens go with it. */
-export function finishOutboxItem(
-  db: Db,
-  id: string,
-  at: Date,
-  receipt: 'REVOKED' | 'UNSUPPORTED' | 'GAVE_UP' | 'SKIPPED_SHARED_GRANT' | null,
-) {
+export function finishOutboxItem(db: Db, id: string, at: Date, receipt: 'REVOKED' | 'UNSUPPORTED' | 'GAVE_UP' | null) {
   // done stays done, also for a worker that was stopped for longer than its claim
   return db.outboxItem.updateMany({
     where: { id, doneAt: null },
@@ -427,4 +457,58 @@ export function postponeOutboxItem(db: Db, id: string, dueAt: Date) {
     where: { id, doneAt: null },
     data: { dueAt, attempts: { increment: 1 }, leaseUntil: null },
   });
+}
+
+// --- sealed values, whatever they are ---
+
+/** Where sealed values stand. These names become part of the statements: they are constants, never input. */
+export interface SealedColumn {
+  table: 'connector' | 'app' | 'credential' | 'pending_flow' | 'outbox_item';
+  key: 'id' | 'connectionId';
+  column: `${string}Sealed`;
+}
+
+const quoted = (name: string) => Prisma.raw(`"${name}"`);
+/** The key id of an envelope; null for what is none, which must not be told. */
+const kidIn = (column: string) => Prisma.sql`substring(${quoted(column)} from '^([A-Za-z0-9_-]{1,32})[.]')`;
+const notUnder = (column: string, kid: string) =>
+  Prisma.sql`${quoted(column)} IS NOT NULL AND ${kidIn(column)} IS DISTINCT FROM ${kid}`;
+
+export async function countSealedUnderOthers(db: Db, { table, column }: SealedColumn, kid: string): Promise<number> {
+  const [row] = await db.$queryRaw<{ count: number }[]>`
+    SELECT count(*)::int AS count FROM ${quoted(table)} WHERE ${notUnder(column, kid)}`;
+  return row?.count ?? 0;
+}
+
+/** The next values that another key than the given one sealed, in order of their rows' ids. */
+export function findSealedUnderOthers(
+  db: Db,
+  { table, key, column }: SealedColumn,
+  kid: string,
+  afterId: string,
+  limit: number,
+) {
+  return db.$queryRaw<{ id: string; sealed: string }[]>`
+    SELECT ${quoted(key)} AS id, ${quoted(column)} AS sealed FROM ${quoted(table)}
+    WHERE ${notUnder(column, kid)} AND ${quoted(key)} > ${afterId} ORDER BY ${quoted(key)} LIMIT ${limit}`;
+}
+
+/** Puts one sealed value in the place of another. False where somebody has written there since. */
+export async function replaceSealed(
+  db: Db,
+  { table, key, column }: SealedColumn,
+  row: { id: string; sealed: string },
+  resealed: string,
+): Promise<boolean> {
+  const count = await db.$executeRaw`
+    UPDATE ${quoted(table)} SET ${quoted(column)} = ${resealed}
+    WHERE ${quoted(key)} = ${row.id} AND ${quoted(column)} = ${row.sealed}`;
+  return count === 1;
+}
+
+/** How many values each key has sealed; null for what is no envelope. */
+export function countSealedByKey(db: Db, { table, column }: SealedColumn) {
+  return db.$queryRaw<{ kid: string | null; count: number }[]>`
+    SELECT ${kidIn(column)} AS kid, count(*)::int AS count FROM ${quoted(table)}
+    WHERE ${quoted(column)} IS NOT NULL GROUP BY 1`;
 }

@@ -1,5 +1,7 @@
 /** The keys that secrets at rest are sealed with. The first encrypts, all decrypt. */
 export interface Keyring {
+  /** Every key's id, the active one's first. */
+  readonly kids: readonly string[];
   readonly active: { readonly kid: string; readonly key: Buffer };
   /** Null where the keyring does not hold the key. */
   find(kid: string): Buffer | null;
@@ -22,5 +24,5 @@ export function parseKeyring(text: string): Keyring {
   });
   const [first] = keys;
   if (!first) throw new Error('there is no key');
-  return { active: { kid: first[0], key: first[1] }, find: (kid) => keys.get(kid) ?? null };
+  return { kids: [...keys.keys()], active: { kid: first[0], key: first[1] }, find: (kid) => keys.get(kid) ?? null };
 }

@@ -40,7 +40,10 @@ const ErrorCode = builder.enumType('ErrorCode', {
     CONFIRMATION_REQUIRED: { description: 'The act must be confirmed; nothing has changed yet.' },
     NOT_CONNECTED: { description: 'The user has not connected an account.' },
     RECONNECT_REQUIRED: { description: 'The user must consent again.' },
-    PROVIDER_UNAVAILABLE: { description: 'The provider does not answer, or not sensibly. The connection stands.' },
+    PROVIDER_UNAVAILABLE: {
+      description:
+        'The provider does not answer, or not sensibly. A connection is kept; a connect flow that ends so has changed nothing.',
+    },
     ACCOUNT_OWNED: { description: "The shared account is somebody else's." },
     RATE_LIMITED: { description: 'Too many requests.' },
     FLOW_EXPIRED: { description: 'The connect flow is too old, was used before, or its connector changed meanwhile.' },
@@ -163,7 +166,8 @@ builder.objectType(ReconnectRequiredError, {
 
 builder.objectType(ProviderUnavailableError, {
   name: 'ProviderUnavailableError',
-  description: 'The provider does not answer, or not sensibly. The connection stands.',
+  description:
+    'The provider does not answer, or not sensibly. A connection is kept; a connect flow that ends so has changed nothing.',
   interfaces: [UserError],
   fields: (t) => ({
     retryAfterSeconds: t.exposeInt('retryAfterSeconds', { description: 'Seconds until it is worth trying again.' }),

@@ -1,6 +1,19 @@
-import { expect, test } from 'vitest';
-import { field, startService } from '../support/harness.ts';
-import { connectUser, deleteConnector, eventually, readAs, type Scene, setScene } from '../support/scene.ts';
+import pg from 'pg';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { field, type Service, startService } from '../support/harness.ts';
+import { servicesAreThere, startInstances } from '../support/instances.ts';
+import { disconnectAppUser } from '../support/journey.ts';
+import {
+  connectUser,
+  deleteConnector,
+  eventually,
+  expiredMs,
+  readAs,
+  type Scene,
+  setScene,
+  tokenOf,
+} from '../support/scene.ts';
+import { answerTokenRequests } from '../support/token-endpoint.ts';
 
 interface Deleted {
   id: string;
@@ -76,4 +89,123 @@ test('6. what became of a deleted connector is for members of its workspace', as
     other.workspace.owner,
   );
   expect(foreign.data).toEqual({ workspace: null });
+});
+
+// The provider of these tests revokes one grant at a time, but the service cannot know: it takes a grant for the account's.
+
+/** Whose grants live at the provider, by account. */
+const grantsAt = ({ provider }: Scene) => provider.grants().map(({ account }) => account.id);
+
+async function disconnectUser({ service, app, connector }: Scene, userId: string): Promise<void> {
+  const answer = await disconnectAppUser(service, await app.user(userId), connector.id);
+  expect(field(answer, 'disconnectAppUser').__typename).toBe('DisconnectAppUserPayload');
+}
+
+/** Waits until whatever was due has had its turn: revocations are done in batches, in order, and another two have been since. */
+async function letWorkerPass(scene: Scene, by: 'blue' | 'green' = 'green'): Promise<void> {
+  for (const user of ['passing', 'passing by']) {
+    await connectUser(scene, user, by);
+    await disconnectUser(scene, user);
+    await expect.poll(() => grantsAt(scene), eventually).not.toContain(by);
+  }
+}
+
+test('42. a grant that was left alone for the sake of another is revoked when the last one on its account ends', async () => {
+  const scene = await setScene(await startService());
+  for (const user of ['one', 'two', 'three']) await connectUser(scene, user);
+  await disconnectUser(scene, 'one');
+  await letWorkerPass(scene);
+  await disconnectUser(scene, 'two');
+  await letWorkerPass(scene);
+  expect(grantsAt(scene)).toEqual(['blue', 'blue', 'blue']);
+  expect(await tokenOf(scene, 'three')).toMatch(/./);
+  await disconnectUser(scene, 'three');
+  await expect.poll(() => grantsAt(scene), eventually).toEqual([]);
+});
+
+test('42. reconnecting to another account, or a refusal by the provider, ends the wait as well', async () => {
+  const scene = await setScene(await startService());
+  for (const user of ['one', 'two']) await connectUser(scene, user);
+  await disconnectUser(scene, 'one');
+  await letWorkerPass(scene);
+  expect(grantsAt(scene)).toEqual(['blue', 'blue']);
+  await connectUser(scene, 'two', 'green');
+  await expect.poll(() => grantsAt(scene), eventually).toEqual(['green']);
+
+  await connectUser(scene, 'one', 'green');
+  await disconnectUser(scene, 'one');
+  await letWorkerPass(scene, 'blue');
+  expect(grantsAt(scene)).toEqual(['green', 'green']);
+  const { stop } = answerTokenRequests(scene.provider, (ctx) => {
+    ctx.status = 400;
+    ctx.body = { error: 'invalid_grant' };
+  });
+  scene.service.clock.advance(expiredMs);
+  expect(await readAs(scene, 'two')).toMatchObject({ reconnectReason: 'ACCESS_REVOKED' });
+  stop();
+  await expect.poll(() => grantsAt(scene), eventually).toEqual(['green']);
+});
+
+describe.skipIf(!servicesAreThere)('on PostgreSQL', () => {
+  async function databaseOf(service: Service): Promise<pg.Client> {
+    const client = new pg.Client({ connectionString: service.config.databaseUrl?.reveal() });
+    await client.connect();
+    onTestFinished(() => client.end());
+    return client;
+  }
+
+  test('16. a grant that is skipped has that receipt until the other one has ended, and then its own', async () => {
+    const [service] = (await startInstances(1)) as [Service];
+    const scene = await setScene(service);
+    for (const user of ['one', 'two']) await connectUser(scene, user);
+    await disconnectUser(scene, 'one');
+    await letWorkerPass(scene);
+    const client = await databaseOf(service);
+    await client.query(`BEGIN; SELECT id FROM connection WHERE "userId" = 'two' FOR UPDATE`); // the deletion cannot end it
+    await deleteConnector(scene);
+    const [deleted] = await deletedConnectors(scene);
+    expect(deleted?.progress).toMatchObject({ total: 4, pending: 1, revoked: 2, skippedSharedGrant: 1 });
+    const skipped = deleted?.revocations.edges.find(({ node }) => node.receipt === 'SKIPPED_SHARED_GRANT');
+    expect(skipped?.node).toMatchObject({ attempts: 0, nextAttemptAt: null, doneAt: null });
+    await client.query('COMMIT');
+    await expect
+      .poll(async () => (await deletedConnectors(scene))[0]?.progress, eventually)
+      .toEqual({ total: 4, pending: 0, revoked: 4, unsupported: 0, gaveUp: 0, skippedSharedGrant: 0 });
+    expect(grantsAt(scene)).toEqual([]);
+  });
+
+  test('42. a grant is not left alone for the sake of one that ends at the same time', async () => {
+    const [service] = (await startInstances(1)) as [Service];
+    const scene = await setScene(service);
+    for (const user of ['one', 'two']) await connectUser(scene, user);
+    // the worker cannot decide about the first before the second is about to end
+    const stop = scene.provider.around(async (ctx, next) => {
+      if (!ctx.path.startsWith('/.well-known/')) return next();
+      ctx.status = 503;
+    });
+    service.clock.advance(11 * 60_000); // what was discovered is forgotten
+    await disconnectUser(scene, 'one');
+    await expect.poll(() => service.logs.join('\n'), eventually).toContain('a revocation failed');
+    stop();
+
+    const client = await databaseOf(service);
+    const { rows } = await client.query<{ id: string }>(`SELECT id FROM connection WHERE "userId" = 'two'`);
+    // the end of the second has released what waits for it, and cannot commit
+    await client.query(`SELECT pg_advisory_lock(42);
+      CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(42); RETURN NEW; END';
+      CREATE TRIGGER hold BEFORE INSERT ON outbox_item FOR EACH ROW WHEN (NEW."connectionId" = '${rows[0]!.id}') EXECUTE FUNCTION hold()`);
+    const waiting = async () => {
+      const locks = await client.query(
+        `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'`,
+      );
+      return locks.rows.length;
+    };
+    const ending = disconnectUser(scene, 'two');
+    await expect.poll(waiting, eventually).toBe(1);
+    service.clock.advance(60_000);
+    await expect.poll(waiting, eventually).toBe(2);
+    await client.query('SELECT pg_advisory_unlock(42)');
+    await ending;
+    await expect.poll(() => grantsAt(scene), eventually).toEqual([]);
+  });
 });

@@ -13,7 +13,8 @@ const RevocationReceipt = builder.enumType('RevocationReceipt', {
     UNSUPPORTED: { description: 'The provider has no way to take a grant back: it ends there by itself, if at all.' },
     GAVE_UP: { description: 'It failed too often. Take the grant back in the account settings of the provider.' },
     SKIPPED_SHARED_GRANT: {
-      description: 'Another live connection stands on the same grant, and would have ended with it.',
+      description:
+        'Another live connection stands on the same grant, and would end with it. When the last of them ends, it is tried after all.',
     },
   } as const,
 });
@@ -34,13 +35,13 @@ const Revocation = builder.prismaNode('OutboxItem', {
     receipt: t.expose('receipt', {
       type: RevocationReceipt,
       nullable: true,
-      description: 'How it ended; null while it is under way.',
+      description: 'How it ended, or that it is skipped for the time being; null while it is under way.',
     }),
     attempts: t.exposeInt('attempts', { description: 'How often it has failed so far.' }),
     nextAttemptAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'Not tried before then; null once it has ended.',
+      description: 'Not tried before then; null once it has ended, and while it waits for another connection to end.',
       select: { dueAt: true, doneAt: true },
       resolve: ({ dueAt, doneAt }) => (doneAt ? null : dueAt),
     }),
@@ -58,7 +59,7 @@ const RevocationProgress = builder.objectRef<Progress>('RevocationProgress').imp
     unsupported: t.int({ description: 'How many ended UNSUPPORTED.', resolve: ({ receipts }) => receipts.UNSUPPORTED }),
     gaveUp: t.int({ description: 'How many ended GAVE_UP.', resolve: ({ receipts }) => receipts.GAVE_UP }),
     skippedSharedGrant: t.int({
-      description: 'How many ended SKIPPED_SHARED_GRANT.',
+      description: 'How many stand at SKIPPED_SHARED_GRANT.',
       resolve: ({ receipts }) => receipts.SKIPPED_SHARED_GRANT,
     }),
   }),
