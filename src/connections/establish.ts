@@ -6,6 +6,7 @@ import type { Db } from '../db/client.ts';
 import type { Connector, PendingFlow } from '../db/generated/prisma/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import { tokenFingerprint } from '../lib/secret.ts';
 import type { StatusEvents } from '../events/status-events.ts';
 import { readAuthorizationResponse } from '../oauth/authorization.ts';
 import type { AuthorizationServer, ProviderAccount, TokenGrant } from '../oauth/authorization-server.ts';
@@ -59,6 +60,7 @@ export async function establish(deps: EstablishDeps, flow: PendingFlow, params: 
     nonce: flow.nonce,
     scopes: flow.requestedScopes,
     now: receivedAt,
+    onUnusable: async (grant) => takeBack(deps, flow, server, grant, await accountOf(deps, server, grant)),
   });
   const grant = await exchange.catch(async (error: unknown) => {
     if (error instanceof OAuthError) await noteRefusal(deps, connector.id, error.verdict);
@@ -96,10 +98,9 @@ async function storeConnection(
   account: ProviderAccount,
   receivedAt: Date,
 ): Promise<string> {
-  if (flow.userId === null) throw new Error('a flow without a user');
-  const id = connectionId(flow.connectorId, flow.appId, flow.userId);
+  const id = connectionOf(flow);
   const tokens = sealGrant(deps.keyring, id, grant, receivedAt, null);
-  const stored = await deps.db.$transaction(async (tx) => {
+  const storing = deps.db.$transaction(async (tx) => {
     await store.takeTurn(tx, id); // of two first flows at once, the second finds the first one's grant and takes it back
     await store.deleteFlow(tx, flow.id);
     const connector = await store.shareConnector(tx, flow.connectorId);
@@ -112,8 +113,7 @@ async function storeConnection(
     const before = await store.lockWithCredential(tx, id);
     if (before?.credential && before.clientFingerprint === connector.clientFingerprint) {
       // What the new grant may stand on as well is revoked when the connection ends; the rest at once.
-      const sameGrant =
-        server.revocationReach === 'account' && (!account.id || !before.accountId || account.id === before.accountId);
+      const sameGrant = mayShareGrant(server, account, before);
       const owner = { ...flow, connectionId: id, accountId: before.accountId };
       await queueStoredRevocation(deps, tx, owner, before.credential, sameGrant ? null : receivedAt);
       if (!sameGrant) await store.releaseHeldRevocations(tx, id, receivedAt, before.accountId);
@@ -146,10 +146,53 @@ async function storeConnection(
     );
     return true;
   });
+  const stored = await storing.catch(async (error: unknown) => {
+    await takeBack(deps, flow, server, grant, account);
+    throw error;
+  });
   deps.wakeWorker();
   if (!stored) throw flowError('FLOW_EXPIRED');
   deps.events.publish({ connectionId: id });
   return id;
+}
+
+/** Queues the revocation of a grant that a failed flow would leave at the provider, without hiding why the flow failed. */
+async function takeBack(
+  deps: EstablishDeps,
+  flow: PendingFlow,
+  server: AuthorizationServer,
+  grant: TokenGrant,
+  account: ProviderAccount,
+): Promise<void> {
+  const id = connectionOf(flow);
+  try {
+    await deps.db.$transaction(async (tx) => {
+      await store.takeTurn(tx, id);
+      const live = await store.lockWithCredential(tx, id);
+      // a commit whose answer was lost has stored it after all
+      if (live?.credential?.fingerprint === tokenFingerprint(grant.accessToken.reveal())) return;
+      const dueAt = live?.credential && mayShareGrant(server, account, live) ? null : deps.clock.now();
+      await queueRevocation(deps, tx, { ...flow, connectionId: id, accountId: account.id }, grant, dueAt);
+    });
+    deps.wakeWorker();
+  } catch (error) {
+    deps.log.error({ err: error, connectionId: id }, 'the grant of a failed flow could not be queued for revocation');
+  }
+}
+
+function connectionOf({ connectorId, appId, userId }: PendingFlow): string {
+  if (userId === null) throw new Error('a flow without a user');
+  return connectionId(connectorId, appId, userId);
+}
+
+/** Whether revoking the one grant could end the other. */
+function mayShareGrant(
+  server: AuthorizationServer,
+  account: ProviderAccount,
+  connection: { accountId: string | null },
+): boolean {
+  if (server.revocationReach !== 'account') return false;
+  return !account.id || !connection.accountId || account.id === connection.accountId;
 }
 
 /** The connector of a flow, which must be what it was when the flow began. */

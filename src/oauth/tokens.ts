@@ -24,8 +24,7 @@ interface Exchange {
  * Turns an authorization code into tokens (RFC 6749 4.1.3, RFC 7636 4.5). The id_token is read only where a nonce was
  * sent, `openid` was asked and the server's issuer and keys are known; it is then validated in full (OpenID Connect Core
  * 3.1.3.7), with `now` as the present. `codeVerifier` is left out where the provider does not take PKCE.
- * @throws OAuthError `rejected` where the callback or the id_token is not acceptable (the grant may then stand at the
- *   provider without anybody holding its tokens), else as the answer is judged.
+ * @throws OAuthError `rejected` where the callback or the id_token is not acceptable, else as the answer is judged.
  */
 export async function exchangeCode(
   exchange: Exchange & {
@@ -35,6 +34,8 @@ export async function exchangeCode(
     nonce: string | null;
     scopes: readonly string[];
     now: Date;
+    /** Gets a grant whose id_token is refused, or cannot be checked, before the error goes on: nobody else holds its tokens. */
+    onUnusable?: (grant: TokenGrant) => Promise<void>;
   },
 ): Promise<TokenGrant> {
   const { server, nonce } = exchange;
@@ -49,7 +50,12 @@ export async function exchangeCode(
   if (nonce === null || !exchange.scopes.includes('openid')) return grant;
   const { id_token: idToken } = (await answer.normalised.clone().json()) as NormalTokens;
   if (idToken === undefined) return grant;
-  return { ...grant, account: await validateIdToken(exchange, answer.normalised, nonce, exchange.now) };
+  try {
+    return { ...grant, account: await validateIdToken(exchange, answer.normalised, nonce, exchange.now) };
+  } catch (error) {
+    await exchange.onUnusable?.(grant);
+    throw error;
+  }
 }
 
 /**

@@ -25,6 +25,7 @@ import {
   returnOf,
 } from '../support/journey.ts';
 import { consentAt } from '../support/local-provider.ts';
+import { eventually } from '../support/scene.ts';
 import {
   editConnector,
   gate,
@@ -558,6 +559,7 @@ test('54. keys that cannot be fetched connect nobody, and an account that cannot
     'PROVIDER_UNAVAILABLE',
   );
   expect(await connectionOf(service, user, connector.id)).toMatchObject({ status: 'NOT_CONNECTED' });
+  await expect.poll(() => grantsOf(stage), eventually).toEqual([]); // nobody holds its tokens
   stop();
 
   failing('/me');
