@@ -111,10 +111,12 @@ async function storeConnection(
       return false;
     }
     const before = await store.lockWithCredential(tx, id);
-    if (before?.credential && before.clientFingerprint === connector.clientFingerprint) {
+    if (before?.credential) {
       // What the new grant may stand on as well is revoked when the connection ends; the rest at once.
-      const sameGrant = mayShareGrant(server, account, before);
-      const owner = { ...flow, connectionId: id, accountId: before.accountId };
+      // A grant of another client shares nothing with the new one, and is revoked once the connector is put back.
+      const sameClient = before.clientFingerprint === connector.clientFingerprint;
+      const sameGrant = sameClient && mayShareGrant(server, account, before);
+      const owner = { ...before, connectionId: id };
       await queueStoredRevocation(deps, tx, owner, before.credential, sameGrant ? null : receivedAt);
       if (!sameGrant) await store.releaseHeldRevocations(tx, id, receivedAt, before.accountId);
     }

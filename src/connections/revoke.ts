@@ -58,14 +58,14 @@ async function revoke(deps: RevokeDeps, item: OutboxItem): Promise<void> {
   if (!connector || connectorId === null || tokensSealed === null) return void (await finish('UNSUPPORTED'));
   try {
     const server = await deps.resolveServer(connector);
-    if (server.revocationReach === 'account' && accountId !== null) {
-      const grant = { connectorId, accountId };
-      if (await deps.db.$transaction((tx) => store.parkWhereAnotherStands(tx, id, grant))) return;
-    }
-    const client = clientOf(deps.keyring, connector);
     const { clientFingerprint, ...tokens } = openFromOutbox(deps.keyring, id, tokensSealed);
     // the connector was edited meanwhile: tokens go to no other address than they were given for, so wait for it to be put back
     if (connector.clientFingerprint !== clientFingerprint) return await retryLater(deps, item);
+    if (server.revocationReach === 'account' && accountId !== null) {
+      const grant = { connectorId, accountId, clientFingerprint };
+      if (await deps.db.$transaction((tx) => store.parkWhereAnotherStands(tx, id, grant))) return;
+    }
+    const client = clientOf(deps.keyring, connector);
     await finish(await revokeGrant({ fetch: deps.fetch, server, client, ...tokens }));
   } catch (error) {
     if (error instanceof SealError) deps.log.error({ err: error, connectorId }, 'tokens to revoke cannot be opened');

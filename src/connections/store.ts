@@ -351,6 +351,11 @@ interface ProviderGrant {
   accountId: string;
 }
 
+/** What an account has granted one client: a connector's clients of before and after an edit share nothing. */
+interface ClientGrant extends ProviderGrant {
+  clientFingerprint: string;
+}
+
 /** Who parks a revocation and who ends a connection to the same account take turns: else the one could miss what the other has not committed. */
 function takeAccountTurn(tx: Tx, { connectorId, accountId }: ProviderGrant): Promise<void> {
   return takeTurn(tx, `${connectorId} ${accountId}`);
@@ -371,7 +376,7 @@ export async function releaseParkedRevocations(
 }
 
 /** Lets a revocation wait, with its tokens, while another live connection stands on the same account. False where none does. */
-export async function parkWhereAnotherStands(tx: Tx, id: string, grant: ProviderGrant): Promise<boolean> {
+export async function parkWhereAnotherStands(tx: Tx, id: string, grant: ClientGrant): Promise<boolean> {
   await takeAccountTurn(tx, grant);
   if (!(await anotherStandsOn(tx, grant))) return false;
   await tx.outboxItem.updateMany({
@@ -428,11 +433,12 @@ export function findConnectorOfGrant(db: Db, connectorId: string) {
 }
 
 /** Whether another live connection stands on the same account at the same connector. */
-async function anotherStandsOn(tx: Tx, grant: ProviderGrant): Promise<boolean> {
+async function anotherStandsOn(tx: Tx, grant: ClientGrant): Promise<boolean> {
   const other = await tx.connection.findFirst({
     where: {
       connectorId: grant.connectorId,
       accountId: grant.accountId,
+      clientFingerprint: grant.clientFingerprint,
       disconnectedAt: null,
       refusedAt: null,
       connector: { deletedAt: null },

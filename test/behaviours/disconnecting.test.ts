@@ -251,3 +251,21 @@ test('16. deleting a connector refuses its readers at once, in all apps, and the
   );
   expect(gone.data).toEqual({ connector: null });
 });
+
+test('27. a grant of the connector’s former client, replaced by a reconnect, is revoked once the client is put back', async () => {
+  const scene = await setScene(await startService());
+  const { service, provider, connector } = scene;
+  await connectUser(scene, 'one', 'blue');
+  const old = await tokenOf(scene, 'one');
+  const other = provider.registerClient({ name: 'Other', redirectUris: connector.redirectUris.map(({ uri }) => uri) });
+  await editConnector(scene, { clientId: other.clientId, clientSecret: other.clientSecret });
+  await connectUser(scene, 'one', 'blue');
+  const present = await tokenOf(scene, 'one');
+  expect(await works(scene, old)).toBe(true); // only its own client can take it back
+
+  await editConnector(scene, { clientId: connector.clientId, clientSecret: connector.clientSecret });
+  service.clock.advance(60_000);
+  await connectUser(await setScene(service), 'somebody'); // wakes the worker
+  await expect.poll(() => works(scene, old), eventually).toBe(false);
+  expect(await works(scene, present)).toBe(true);
+});
