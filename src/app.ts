@@ -21,9 +21,11 @@ import { createHttpServer, createRouter } from './http/server.ts';
 import { createWebsocket } from './http/websocket.ts';
 import { createIdentify } from './identity/caller.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
+import { createInFlight } from './lib/in-flight.ts';
 import { createLogger, type Logger } from './lib/logger.ts';
 import { Secret } from './lib/secret.ts';
 import { StartupError } from './lib/startup-error.ts';
+import { UnavailableError } from './lib/unavailable-error.ts';
 import { createStatusEvents } from './events/status-events.ts';
 import { checkProviderUrl, createProviderFetch, type ProviderFetchPolicy } from './oauth/fetch.ts';
 import { originIsKnown } from './workspaces/store.ts';
@@ -36,6 +38,8 @@ export interface Overrides {
   snapshot?: Blob;
   /** The tabs that GraphiQL opens with. */
   graphiqlTabs?: () => GraphiqlTab[];
+  /** How often idle grants are looked for. */
+  keepAliveMs?: number;
   lookup?: NonNullable<ProviderFetchPolicy['lookup']>;
 }
 
@@ -87,21 +91,17 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
 
   const worker = createWorker(log);
   closers.push(worker.stop);
-  const parts = { db, clock, keyring, fetch, resolveServer, events, log, wakeWorker: worker.wake };
+  const { track, drain } = createInFlight();
+  closers.push(drain);
+  const parts = { db, clock, keyring, fetch, resolveServer, events, log, wakeWorker: worker.wake, track };
   const refresh = createRefresh(parts);
-  worker.start({ run: () => drainOutbox(parts), everyMs: 5_000 });
+  worker.start({ run: () => drainOutbox(parts), everyMs: 5_000, onWake: true });
   worker.start({ run: () => deleteExpiredFlows(db, clock.now()), everyMs: 60_000 });
-  worker.start({ run: () => keepAlive({ db, clock, refresh }), everyMs: 600_000 });
+  worker.start({ run: () => keepAlive({ db, clock, log, refresh }), everyMs: overrides.keepAliveMs ?? 600_000 });
   if (sharedClock) worker.start({ run: () => sharedClock.sync(), everyMs: 5_000 });
 
-  const working = new Set<Promise<unknown>>();
-  closers.push(() => Promise.allSettled(working));
-  const background = (work: Promise<unknown>) => {
-    const settled = work
-      .catch((error: unknown) => log.error({ err: error }, 'background work failed'))
-      .finally(() => working.delete(settled));
-    working.add(settled);
-  };
+  const background = (work: Promise<unknown>) =>
+    void track(work.catch((error: unknown) => log.error({ err: error }, 'background work failed')));
   // the embedded database belongs to this process, so nobody else could do it; what is left when it stops waits for the next start
   if (!config.databaseUrl) {
     const stopping = new AbortController();
@@ -118,19 +118,20 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     defaultPlan: config.defaultPlan,
     checkUrl: (url) => checkProviderUrl(url, policy),
   };
+  const isUnavailable = (error: unknown) => error instanceof UnavailableError || isDatabaseUnavailable(error);
   const operatorKey = config.operatorKey ?? new Secret(crypto.randomUUID());
   const { publicUrl, admin, graphiql } = config;
   const identify = createIdentify({ db, clock, keyring, fetch, operatorKey, admin, publicUrl });
   const yoga = createGraphqlYoga({
     features,
     identify,
-    isUnavailable: isDatabaseUnavailable,
+    isUnavailable,
     log,
     graphiql,
     graphiqlTabs: overrides.graphiqlTabs ?? (() => []),
   });
   const pings = { database: () => db.$queryRaw`SELECT 1`, ...(redis && { redis: () => redis.ping() }) };
-  const router = createRouter({ yoga, graphiql, connect: features, pings, isUnavailable: isDatabaseUnavailable, log });
+  const router = createRouter({ yoga, graphiql, connect: features, pings, isUnavailable, log });
   const websocket = createWebsocket({
     yoga,
     identify,
@@ -156,8 +157,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
       });
       closers.push(async () => {
         const closed = new Promise((resolve) => server.close(resolve));
-        await websocket.stop();
         events.close();
+        await websocket.stop();
         // a connection that was busy when closing began is kept alive after its answer
         const idle = setInterval(() => server.closeIdleConnections(), 100);
         const impatient = setTimeout(() => server.closeAllConnections(), longestRequestMs);

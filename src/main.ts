@@ -4,6 +4,9 @@ import { parseConfig } from './config.ts';
 import { Secret } from './lib/secret.ts';
 import { StartupError } from './lib/startup-error.ts';
 
+/** Longer than the longest request, which waits for its provider. */
+const longestStopMs = 45_000;
+
 try {
   const config = parseConfig(process.env);
   const generated = config.operatorKey ? null : randomBytes(24).toString('base64url');
@@ -15,6 +18,7 @@ try {
   const stop = () => {
     if (stopping) return;
     stopping = true;
+    setTimeout(() => process.exit(1), longestStopMs).unref(); // what is left then waits for what does not answer
     app.stop().then(
       () => process.exit(0),
       () => process.exit(1),

@@ -6,6 +6,8 @@ export interface Task {
   run: () => Promise<number>;
   /** How often to look. */
   everyMs: number;
+  /** Whether it also looks when woken: its work is made by the acts that wake. */
+  onWake?: boolean;
 }
 
 interface Loop {
@@ -35,7 +37,7 @@ export function createWorker(log: Logger): Worker {
   };
 }
 
-function startLoop({ run, everyMs }: Task, log: Logger): Loop {
+function startLoop({ run, everyMs, onWake }: Task, log: Logger): Loop {
   let stopped = false;
   let woken = false;
   let running: Promise<void> | null = null;
@@ -60,7 +62,7 @@ function startLoop({ run, everyMs }: Task, log: Logger): Loop {
   const timer = setInterval(wake, everyMs);
   wake();
   return {
-    wake,
+    wake: onWake ? wake : () => {},
     async stop() {
       stopped = true;
       clearInterval(timer);

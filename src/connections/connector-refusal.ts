@@ -11,12 +11,12 @@ import * as store from './store.ts';
  */
 export async function noteRefusal(
   deps: { db: Db; clock: Clock },
-  connectorId: string,
+  connector: Parameters<typeof store.recordConnectorRefusal>[1],
   verdict: OAuthVerdict,
 ): Promise<void> {
   const refusal =
     verdict.kind === 'misconfigured' ? Object.values(ConnectorRefusal).find((code) => code === verdict.code) : null;
-  if (refusal) await store.recordConnectorRefusal(deps.db, connectorId, refusal, deps.clock.now());
+  if (refusal) await store.recordConnectorRefusal(deps.db, connector, refusal, deps.clock.now());
 }
 
 /** The provider has accepted the connector's client: what it refused before is mended. */

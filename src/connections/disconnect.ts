@@ -29,10 +29,13 @@ export async function disconnect(deps: DisconnectDeps, caller: Caller, connector
   const [connector] = await store.findConnectors(deps.db, [connectorId], [user.app.workspaceId]);
   if (!connector || connector.deletedAt) throw new NotFoundError('connector');
   const id = connectionId(connector.id, user.app.id, user.userId);
-  const ended = await deps.db.$transaction((tx) => endConnection(deps, tx, id));
-  if (!ended) throw new NotConnectedError();
-  deps.events.publish({ connectionId: id });
-  deps.wakeWorker();
+  try {
+    const ended = await deps.db.$transaction((tx) => endConnection(deps, tx, id));
+    if (!ended) throw new NotConnectedError();
+  } finally {
+    deps.events.publish({ connectionId: id }); // a commit whose answer was lost has ended it all the same
+    deps.wakeWorker();
+  }
   return id;
 }
 

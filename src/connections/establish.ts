@@ -2,9 +2,10 @@ import { isComplete } from '../connectors/connector.ts';
 import type { ResolveServer } from '../connectors/server.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { open } from '../crypto/seal.ts';
-import type { Db } from '../db/client.ts';
+import type { Db, Tx } from '../db/client.ts';
 import type { Connector, PendingFlow } from '../db/generated/prisma/client.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { InFlight } from '../lib/in-flight.ts';
 import type { Logger } from '../lib/logger.ts';
 import { tokenFingerprint } from '../lib/secret.ts';
 import type { StatusEvents } from '../events/status-events.ts';
@@ -19,6 +20,7 @@ import { connectionId, connectorProblem } from './connection.ts';
 import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
 import { flowError } from './errors.ts';
 import { clientOf, grantEnd, sealGrant } from './grant.ts';
+import { insist } from './insist.ts';
 import { queueRevocation, queueStoredRevocation } from './outbox.ts';
 import { askProvider, errorResponse } from './provider-failure.ts';
 import { connectorFacts } from './status.ts';
@@ -33,7 +35,12 @@ export interface EstablishDeps {
   events: StatusEvents;
   log: Logger;
   wakeWorker: () => void;
+  /** A stop waits for what is tracked, also where the browser has gone. */
+  track: InFlight['track'];
 }
+
+/** So long a browser waits for a database that does not take the new tokens. */
+const storeForMs = 10_000;
 
 /** Whom a flow's secrets belong to when sealed. */
 export const flowOwner = (flowId: string, field: 'codeVerifier' | 'response') => ({
@@ -43,7 +50,11 @@ export const flowOwner = (flowId: string, field: 'codeVerifier' | 'response') =>
 });
 
 /** Exchanges the code and stores the connection. Answers its id. */
-export async function establish(deps: EstablishDeps, flow: PendingFlow, params: URLSearchParams): Promise<string> {
+export function establish(deps: EstablishDeps, flow: PendingFlow, params: URLSearchParams): Promise<string> {
+  return deps.track(exchangeAndStore(deps, flow, params));
+}
+
+async function exchangeAndStore(deps: EstablishDeps, flow: PendingFlow, params: URLSearchParams): Promise<string> {
   const connector = await flowConnector(deps, flow);
   const server = await askProvider(() => deps.resolveServer(connector));
   const response = readAuthorizationResponse(server, params);
@@ -63,7 +74,7 @@ export async function establish(deps: EstablishDeps, flow: PendingFlow, params: 
     onUnusable: async (grant) => takeBack(deps, flow, server, grant, await accountOf(deps, server, grant)),
   });
   const grant = await exchange.catch(async (error: unknown) => {
-    if (error instanceof OAuthError) await noteRefusal(deps, connector.id, error.verdict);
+    if (error instanceof OAuthError) await noteRefusal(deps, connector, error.verdict);
     throw error;
   });
   const account = await accountOf(deps, server, grant);
@@ -100,7 +111,7 @@ async function storeConnection(
 ): Promise<string> {
   const id = connectionOf(flow);
   const tokens = sealGrant(deps.keyring, id, grant, receivedAt, null);
-  const storing = deps.db.$transaction(async (tx) => {
+  const write = async (tx: Tx): Promise<boolean> => {
     await store.takeTurn(tx, id); // of two first flows at once, the second finds the first one's grant and takes it back
     await store.deleteFlow(tx, flow.id);
     const connector = await store.shareConnector(tx, flow.connectorId);
@@ -147,7 +158,8 @@ async function storeConnection(
       tokens,
     );
     return true;
-  });
+  };
+  const storing = insist(deps, storeForMs, () => deps.db.$transaction(write));
   const stored = await storing.catch(async (error: unknown) => {
     await takeBack(deps, flow, server, grant, account);
     throw error;

@@ -3,6 +3,7 @@ import type { ResolveServer } from '../connectors/server.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Db, Tx } from '../db/client.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { InFlight } from '../lib/in-flight.ts';
 import type { Logger } from '../lib/logger.ts';
 import { singleFlight } from '../lib/single-flight.ts';
 import type { StatusEvents } from '../events/status-events.ts';
@@ -13,6 +14,7 @@ import { refreshGrant } from '../oauth/tokens.ts';
 import { backoffMs } from './connection.ts';
 import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
 import { clientOf, grantEnd, openToken, sealGrant } from './grant.ts';
+import { insist } from './insist.ts';
 import { queueRevocation } from './outbox.ts';
 import * as store from './store.ts';
 
@@ -25,6 +27,8 @@ export interface RefreshDeps {
   events: StatusEvents;
   log: Logger;
   wakeWorker: () => void;
+  /** A stop waits for what is tracked. */
+  track: InFlight['track'];
 }
 
 /**
@@ -43,14 +47,19 @@ export type Refresh = (connectionId: string, version: number) => Promise<Refresh
 
 type ForRefresh = NonNullable<Awaited<ReturnType<typeof store.findForRefresh>>>;
 
-const leaseMs = 10_000;
+const leaseMs = 8_000;
 const requestTimeoutMs = 30_000;
 /** How long a loser waits before it looks again: most refreshes are quick, a slow one is not worth asking after often. */
 const firstPollMs = 25;
 const longestPollMs = 250;
-const storeRetryMs = 150;
 const misconfiguredWaitMs = 10_000;
-const storeAttempts = 6;
+/** So long are tokens kept that the database does not take: a process that has them must not be the one to give up. */
+const storeForMs = 600_000;
+/**
+ * So long a lease that lapsed with its request under way is left alone after it was first seen: whoever holds the answer may only
+ * have been cut off from the database, and writes it as soon as that is back.
+ */
+const graceMs = 1_500;
 
 /**
  * Makes the fenced refresh: collapse in this process; take a lease in the row, so that of all processes one calls; read again;
@@ -58,15 +67,17 @@ const storeAttempts = 6;
  */
 export function createRefresh(deps: RefreshDeps): Refresh {
   const collapse = singleFlight<RefreshOutcome>();
-  return (connectionId, version) => collapse(`${connectionId}:${version}`, () => fenced(deps, connectionId, version));
+  return (connectionId, version) =>
+    collapse(`${connectionId}:${version}`, () => deps.track(fenced(deps, connectionId, version)));
 }
 
 async function fenced(deps: RefreshDeps, connectionId: string, version: number): Promise<RefreshOutcome> {
+  let abandoned: string | null = null;
   for (let turn = 0; ; turn += 1) {
     const now = deps.clock.now();
     const leaseToken = randomUUID();
     const leaseUntil = new Date(now.getTime() + leaseMs);
-    await store.takeLease(deps.db, { connectionId, version }, { leaseToken, leaseUntil }, now);
+    await store.takeLease(deps.db, { connectionId, version }, { leaseToken, leaseUntil }, now, abandoned);
     const row = await store.findForRefresh(deps.db, connectionId);
     if (!row || row.connection.refusedAt || row.connection.disconnectedAt) return { kind: 'ended' };
     if (row.version !== version) return { kind: 'moved' };
@@ -78,13 +89,18 @@ async function fenced(deps: RefreshDeps, connectionId: string, version: number):
     if (row.retryAt && row.retryAt > now) {
       return { kind: 'unavailable', retryAfterSeconds: secondsUntil(row.retryAt, now), misconfigured: false };
     }
-    const waitMs = Math.min(firstPollMs * 2 ** turn, longestPollMs);
-    await new Promise((resolve) => setTimeout(resolve, waitMs * (1 + Math.random())));
+    const isAbandoned = row.attemptedAt !== null && row.leaseUntil !== null && row.leaseUntil <= now;
+    await sleep(isAbandoned ? graceMs : Math.min(firstPollMs * 2 ** turn, longestPollMs) * (1 + Math.random()));
+    if (isAbandoned) abandoned = row.leaseToken;
   }
 }
 
 /** The lease lapsed before the request had left: whoever holds it now decides. */
 type Overtaken = { kind: 'overtaken' };
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
 
 async function holdingLease(
   deps: RefreshDeps,
@@ -92,14 +108,14 @@ async function holdingLease(
   leaseToken: string,
 ): Promise<RefreshOutcome | Overtaken> {
   const { connectionId } = row;
+  const lease: Lease = { token: leaseToken, until: row.leaseUntil ?? deps.clock.now() };
   const renewal = setInterval(() => {
-    const leaseUntil = new Date(deps.clock.now().getTime() + leaseMs);
-    store.extendLease(deps.db, connectionId, leaseToken, leaseUntil).catch((error: unknown) => {
+    renew(deps, connectionId, lease).catch((error: unknown) => {
       deps.log.warn({ err: error, connectionId }, 'the lease of a refresh could not be renewed');
     });
   }, leaseMs / 3);
   try {
-    return await attempt(deps, row, leaseToken);
+    return await attempt(deps, row, lease);
   } catch (error) {
     await store.releaseLease(deps.db, { connectionId, leaseToken }, {});
     throw error;
@@ -108,9 +124,22 @@ async function holdingLease(
   }
 }
 
-async function attempt(deps: RefreshDeps, row: ForRefresh, leaseToken: string): Promise<RefreshOutcome | Overtaken> {
+/** A lease as its holder knows it. */
+interface Lease {
+  token: string;
+  /** When it lapses unless it is renewed: as the database last confirmed. */
+  until: Date;
+}
+
+async function renew(deps: RefreshDeps, connectionId: string, lease: Lease): Promise<void> {
+  const until = new Date(deps.clock.now().getTime() + leaseMs);
+  if (await store.extendLease(deps.db, connectionId, lease.token, until)) lease.until = until;
+}
+
+async function attempt(deps: RefreshDeps, row: ForRefresh, lease: Lease): Promise<RefreshOutcome | Overtaken> {
   const { connection, connectionId, refreshTokenSealed } = row;
   const { connector } = connection;
+  const leaseToken = lease.token;
   if (
     refreshTokenSealed === null ||
     connector.deletedAt ||
@@ -119,6 +148,11 @@ async function attempt(deps: RefreshDeps, row: ForRefresh, leaseToken: string): 
     await store.releaseLease(deps.db, { connectionId, leaseToken }, {});
     return { kind: 'ended' }; // a grant goes to no other client, and to no other address, than it was given for
   }
+  // A process that slept for longer than its lease must not send what another may have sent since. The last look is when the
+  // connection to the provider stands, just before the request is written.
+  let mayLeave = true;
+  const fetch: ProviderFetch = (url, init) =>
+    deps.fetch(url, { ...init, mayLeave: () => (mayLeave = deps.clock.now() < lease.until) });
   let server: AuthorizationServer;
   let grant: TokenGrant;
   try {
@@ -126,28 +160,29 @@ async function attempt(deps: RefreshDeps, row: ForRefresh, leaseToken: string): 
     const client = clientOf(deps.keyring, connector);
     const refreshToken = openToken(deps.keyring, connectionId, 'refreshToken', refreshTokenSealed);
     const now = deps.clock.now();
-    const leaseUntil = new Date(now.getTime() + leaseMs);
-    const isRecorded = await store.recordAttempt(deps.db, { connectionId, leaseToken }, now, leaseUntil);
-    // a process that slept for longer than its lease, even in this write, must not send what another may have sent since
-    if (!isRecorded || deps.clock.now() >= leaseUntil) return { kind: 'overtaken' };
+    const until = new Date(now.getTime() + leaseMs);
+    if (!(await store.recordAttempt(deps.db, { connectionId, leaseToken }, now, until))) return { kind: 'overtaken' };
+    lease.until = until;
     if (row.attemptedAt) {
       deps.log.info({ connectionId }, 'the answer of the last refresh was lost: its refresh token is tried once more');
     }
-    grant = await refreshGrant({ fetch: deps.fetch, server, client, refreshToken, timeoutMs: requestTimeoutMs });
+    grant = await refreshGrant({ fetch, server, client, refreshToken, timeoutMs: requestTimeoutMs });
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error;
-    return failed(deps, row, leaseToken, error.verdict);
+    return mayLeave ? failed(deps, row, leaseToken, error.verdict) : { kind: 'overtaken' };
   }
-  return succeeded(deps, row, server, grant);
+  return succeeded(deps, row, leaseToken, server, grant);
 }
 
 /**
- * The new tokens are stored before anything else happens: the provider may have ended the old ones already. Whose lease it is by
- * now does not matter: if it lapsed, these are still the tokens that the provider answered first.
+ * The new tokens are stored before anything else happens: the provider may have ended the old ones already. If the lease has lapsed
+ * meanwhile they are still the tokens that the provider answered first; but another may have shown the old refresh token again, for
+ * which some providers end the whole grant. Then they are stored as expired, so that the next read asks and hears the truth.
  */
 async function succeeded(
   deps: RefreshDeps,
   row: ForRefresh,
+  leaseToken: string,
   server: AuthorizationServer,
   grant: TokenGrant,
 ): Promise<RefreshOutcome> {
@@ -155,7 +190,10 @@ async function succeeded(
   const now = deps.clock.now();
   const tokens = sealGrant(deps.keyring, connectionId, grant, now, row.refreshTokenSealed);
   const write = async (tx: Tx): Promise<'moved' | 'ended'> => {
-    const stored = await store.storeRefreshed(tx, { connectionId, version }, tokens, {
+    const before = await store.lockWithCredential(tx, connectionId);
+    const isDoubtful = Boolean(before?.refusedAt) || before?.credential?.leaseToken !== leaseToken;
+    const kept = isDoubtful ? { ...tokens, accessTokenExpiresAt: now } : tokens;
+    const stored = await store.storeRefreshed(tx, { connectionId, version }, kept, {
       lastRefreshedAt: now,
       lastVerifiedAt: now,
       refusedAt: null,
@@ -163,32 +201,18 @@ async function succeeded(
       ...(grant.scopes && { grantedScopes: grant.scopes }),
     });
     if (stored) return 'moved';
-    const present = await store.lockWithCredential(tx, connectionId);
-    const isLive = Boolean(present?.credential);
-    if (isLive && present?.connectedAt.getTime() === connection.connectedAt.getTime()) return 'moved'; // refreshed by another
+    const isLive = Boolean(before?.credential);
+    if (isLive && before?.connectedAt.getTime() === connection.connectedAt.getTime()) return 'moved'; // refreshed by another
     // disconnected or reconnected while the provider answered: what it gave must not live on, nor take the new grant with it
     const sharesGrant = isLive && server.revocationReach === 'account';
     await queueRevocation(deps, tx, { ...connection, connectionId }, grant, sharesGrant ? null : now);
     return isLive ? 'moved' : 'ended';
   };
-  const kind = await insist(deps.log, () => deps.db.$transaction(write));
+  const kind = await insist(deps, storeForMs, () => deps.db.$transaction(write));
   deps.events.publish({ connectionId });
   await noteAcceptance(deps, connection.connector);
   if (kind === 'ended') deps.wakeWorker();
   return { kind };
-}
-
-/** Repeats a write that the database refuses for the moment: what it is to keep exists nowhere else. */
-async function insist<T>(log: Logger, write: () => Promise<T>): Promise<T> {
-  for (let attempts = 1; ; attempts += 1) {
-    try {
-      return await write();
-    } catch (error) {
-      if (attempts === storeAttempts) throw error;
-      log.warn({ err: error, attempts }, 'refreshed tokens could not be stored; they are kept and tried again');
-      await new Promise((resolve) => setTimeout(resolve, storeRetryMs * 2 ** attempts));
-    }
-  }
 }
 
 async function failed(
@@ -202,7 +226,7 @@ async function failed(
   const { connectorId } = row.connection;
   const afterLostAnswer = row.attemptedAt !== null;
   deps.log.warn({ connectionId, connectorId, verdict, afterLostAnswer }, 'a refresh failed');
-  await noteRefusal(deps, connectorId, verdict);
+  await noteRefusal(deps, row.connection.connector, verdict);
   if (verdict.kind === 'reauthorize') {
     // refused for good, unless somebody else has stored newer tokens: then it was a race
     const refused = await deps.db.$transaction(async (tx) => {

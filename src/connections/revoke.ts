@@ -35,7 +35,11 @@ const maxAttempts = 180;
 export async function drainOutbox(deps: RevokeDeps): Promise<number> {
   const now = deps.clock.now();
   const items = await store.claimOutbox(deps.db, now, new Date(now.getTime() + claimMs), batchSize);
-  await Promise.all(items.map((item) => (item.kind === 'REVOKE_ALL_GRANTS' ? fanOut(deps, item) : revoke(deps, item))));
+  const done = await Promise.allSettled(
+    items.map((item) => (item.kind === 'REVOKE_ALL_GRANTS' ? fanOut(deps, item) : revoke(deps, item))),
+  );
+  const failed = done.find((outcome) => outcome.status === 'rejected');
+  if (failed) throw failed.reason;
   return items.length;
 }
 

@@ -153,7 +153,12 @@ export interface WatchDeps {
 
 /** How long readings are gathered that follow one change: it may wake thousands of streams at once. */
 const gatherMs = 5;
-const rereadMs = 1_000;
+/** After how long a reading that failed is tried again: longer each time, up to the other. */
+const shortestRereadMs = 1_000;
+const longestRereadMs = 30_000;
+/** A stream also looks by itself now and then: an instance that was killed between its commit and its event told nobody. */
+const lookMs = 300_000;
+const warnEveryMs = 10_000;
 
 /**
  * The calling user's status for a connector: now, then at every change. Subscribes before it reads, so that nothing falls between.
@@ -179,6 +184,16 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
     { cache: false, maxBatchSize: 1_000, batchScheduleFn: (run) => setTimeout(run, gatherMs) },
   );
 
+  let failures = 0;
+  let warnedAt = Number.NEGATIVE_INFINITY;
+  function warn(error: unknown): void {
+    failures += 1;
+    if (performance.now() < warnedAt + warnEveryMs) return;
+    deps.log.warn({ err: error, failures }, 'statuses cannot be read; the streams stay open and try again');
+    warnedAt = performance.now();
+    failures = 0;
+  }
+
   /** What there is to tell now, if the caller may still hear it. */
   async function present(user: CallingUser, identify: () => Promise<Caller>, id: string) {
     const [caller, view] = await Promise.all([identify(), views.load({ user, id })]);
@@ -193,24 +208,27 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
   ): AsyncGenerator<StatusChange | StreamEnd, void> {
     let told: string | null = null;
     let wake: Wake = 'changed';
+    let rereads = 0;
     try {
       while (wake !== 'closed') {
         const now = deps.clock.now();
         if (now >= user.expiresAt) return yield 'identity-token-expired';
-        let next = user.expiresAt;
+        let next: Date;
         try {
           const found = await read();
           if (typeof found === 'string') return yield found;
           const seen = JSON.stringify(found.view);
           if (seen !== told || wake === 'recovered') yield { connectorId, view: found.view, at: deps.clock.now() };
           told = seen;
-          next = earlier(user.expiresAt, found.view?.endsAt ?? null);
+          next = earlier(earlier(user.expiresAt, found.view?.endsAt ?? null), after(lookMs, now));
+          rereads = 0;
         } catch (error) {
           if (told === null) throw error;
           // ended now, it would only be opened again at once, along with everybody else's
-          deps.log.warn({ err: error }, 'a status cannot be read; it is tried again');
+          warn(error);
           told = 'unknown';
-          next = new Date(now.getTime() + rereadMs * (1 + Math.random()));
+          next = earlier(user.expiresAt, after(Math.min(shortestRereadMs * 2 ** rereads, longestRereadMs), now));
+          rereads += 1;
         }
         wake = await wakeOrInstant(changes, next, deps.clock);
       }
@@ -242,6 +260,11 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
 function endOf(caller: Caller): StreamEnd {
   const hasExpired = caller.kind === 'anonymous' && caller.error instanceof IdentityTokenExpiredError;
   return hasExpired ? 'identity-token-expired' : 'access-ended';
+}
+
+/** So long from an instant, and by chance up to half of that longer: what began together must not come back together. */
+function after(ms: number, from: Date): Date {
+  return new Date(from.getTime() + ms * (1 + Math.random() / 2));
 }
 
 function earlier(a: Date, b: Date | null): Date {

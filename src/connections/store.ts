@@ -198,21 +198,36 @@ export function findForRefresh(db: Db, connectionId: string) {
   });
 }
 
+export interface IdleGrant {
+  connectionId: string;
+  connectorId: string;
+  version: number;
+  issuedAt: Date;
+}
+
 /** Connections whose refresh token has not been used since an instant, the longest first, that nothing keeps from being refreshed. */
-export function findIdleGrants(db: Db, of: { providerKeys: string[]; unusedSince: Date }, now: Date, limit: number) {
-  return db.$queryRaw<{ connectionId: string; version: number }[]>`
-    SELECT credential."connectionId", credential.version
+export function findIdleGrants(
+  db: Db,
+  of: { providerKeys: string[]; unusedSince: Date; after: IdleGrant | null; withoutConnectors: string[] },
+  now: Date,
+  limit: number,
+) {
+  const { issuedAt, connectionId } = of.after ?? { issuedAt: new Date(0), connectionId: '' };
+  return db.$queryRaw<IdleGrant[]>`
+    SELECT credential."connectionId", connection."connectorId", credential.version, credential."issuedAt"
     FROM credential
     JOIN connection ON connection.id = credential."connectionId"
     JOIN connector ON connector.id = connection."connectorId"
     JOIN app ON app.id = connection."appId"
     WHERE credential."issuedAt" <= ${of.unusedSince} AND credential."refreshTokenSealed" IS NOT NULL
+      AND (credential."issuedAt", credential."connectionId") > (${issuedAt}, ${connectionId})
       AND (credential."retryAt" IS NULL OR credential."retryAt" <= ${now})
       AND (credential."leaseUntil" IS NULL OR credential."leaseUntil" <= ${now})
       AND connection."refusedAt" IS NULL AND connection."disconnectedAt" IS NULL
       AND connection."clientFingerprint" = connector."clientFingerprint"
-      AND connector."deletedAt" IS NULL AND connector."providerKey" = ANY(${of.providerKeys}) AND app."deletedAt" IS NULL
-    ORDER BY credential."issuedAt" LIMIT ${limit}`;
+      AND connector."deletedAt" IS NULL AND connector."providerKey" = ANY(${of.providerKeys})
+      AND connector.id <> ALL(${of.withoutConnectors}) AND app."deletedAt" IS NULL
+    ORDER BY credential."issuedAt", credential."connectionId" LIMIT ${limit}`;
 }
 
 /** Takes the lease of one version of a credential, if it is free (or lapsed) and no back-off runs. Read the row to see who has it. Instants are the database's, so that no instance is ahead of another. */
@@ -221,12 +236,17 @@ export async function takeLease(
   key: { connectionId: string; version: number },
   lease: { leaseToken: string; leaseUntil: Date },
   now: Date,
+  abandoned: string | null,
 ): Promise<void> {
   await db.credential.updateMany({
     where: {
       ...key,
       AND: [
         { OR: [{ leaseUntil: null }, { leaseUntil: { lte: now } }] },
+        // a request may be under way: only whoever has seen it abandoned follows it
+        {
+          OR: [{ leaseToken: null }, { attemptedAt: null }, ...(abandoned === null ? [] : [{ leaseToken: abandoned }])],
+        },
         { OR: [{ retryAt: null }, { retryAt: { lte: now } }] },
       ],
     },
@@ -234,8 +254,15 @@ export async function takeLease(
   });
 }
 
-export async function extendLease(db: Db, connectionId: string, leaseToken: string, leaseUntil: Date): Promise<void> {
-  await db.credential.updateMany({ where: { connectionId, leaseToken }, data: { leaseUntil } });
+/** False where somebody else has the lease by now. */
+export async function extendLease(
+  db: Db,
+  connectionId: string,
+  leaseToken: string,
+  leaseUntil: Date,
+): Promise<boolean> {
+  const { count } = await db.credential.updateMany({ where: { connectionId, leaseToken }, data: { leaseUntil } });
+  return count === 1;
 }
 
 /**
@@ -306,9 +333,15 @@ export async function recordRefusal(
 }
 
 /** Notes what the provider refuses of the connector itself, unless that is known. */
-export async function recordConnectorRefusal(db: Db, connectorId: string, refusal: ConnectorRefusal, at: Date) {
+export async function recordConnectorRefusal(
+  db: Db,
+  { id, clientFingerprint, clientSecretSealed }: Pick<Connector, 'id' | 'clientFingerprint' | 'clientSecretSealed'>,
+  refusal: ConnectorRefusal,
+  at: Date,
+) {
   await db.connector.updateMany({
-    where: { id: connectorId, OR: [{ refusal: null }, { refusal: { not: refusal } }] },
+    // an admin may have corrected meanwhile what was refused
+    where: { id, clientFingerprint, clientSecretSealed, OR: [{ refusal: null }, { refusal: { not: refusal } }] },
     data: { refusal, refusedAt: at },
   });
 }

@@ -82,7 +82,10 @@ export async function readToken(
     const decision = refreshDecision(facts, now, turn === 0 ? demand : { ...demand, rejectedTokenFingerprint: null });
     switch (decision.act) {
       case 'serve-and-refresh':
-        deps.background(deps.refresh(key.connectionId, credential.version));
+        // while a back-off runs there is nothing to ask the database about
+        if (!credential.retryAt || credential.retryAt <= now) {
+          deps.background(deps.refresh(key.connectionId, credential.version));
+        }
         return serve(deps, credential, view);
       case 'serve':
         return serve(deps, credential, view);

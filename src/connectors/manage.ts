@@ -202,10 +202,13 @@ export async function deleteConnector(
     const { users, appIds } = await store.countUsers(deps.db, connector.id);
     throw new ConfirmationRequiredError('connector', users, appIds);
   }
-  const deleted = await deps.db.$transaction((tx) => store.tombstoneConnector(tx, connector, deps.clock.now()));
-  if (!deleted) throw new NotFoundError('connector');
-  deps.events.publish({ connectorId: connector.id });
-  deps.wakeWorker();
+  try {
+    const deleted = await deps.db.$transaction((tx) => store.tombstoneConnector(tx, connector, deps.clock.now()));
+    if (!deleted) throw new NotFoundError('connector');
+  } finally {
+    deps.events.publish({ connectorId: connector.id }); // a commit whose answer was lost has deleted it all the same
+    deps.wakeWorker();
+  }
 }
 
 async function requireConnector(deps: ConnectorDeps, caller: Caller, connectorId: string): Promise<Connector> {

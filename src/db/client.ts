@@ -25,6 +25,8 @@ export type DatabaseLocation =
 /** The embedded database has one connection, for which transactions queue: a burst of them takes longer than Prisma waits by default. */
 const transactionOptions = { maxWait: 15_000, timeout: 15_000 };
 
+const queryTimeoutMs = 30_000;
+
 /** Opens the database. The embedded one is migrated first; a PostgreSQL server is migrated by `npm run db:migrate`. */
 export async function openDatabase(location: DatabaseLocation): Promise<Database> {
   if (location.databaseUrl) {
@@ -33,6 +35,9 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
         connectionString: location.databaseUrl.reveal(),
         connectionTimeoutMillis: transactionOptions.maxWait,
         keepAlive: true,
+        // a server that has gone silent would be waited for as long as the connection stands
+        query_timeout: queryTimeoutMs,
+        statement_timeout: queryTimeoutMs,
       }),
       transactionOptions,
     });

@@ -1,11 +1,11 @@
 const kinds = new Set(['DatabaseNotReachable', 'ConnectionClosed', 'TooManyConnections', 'SocketTimeout']);
 /** Prisma waited too long for a connection, or to begin a transaction. */
 const prismaCodes = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028']);
-/** PostgreSQL's connection exceptions and operator interventions: it is shutting down, or starting up. */
-const sqlState = /^(08...|57P0[1-3])$/;
+/** PostgreSQL's connection exceptions and operator interventions: it is shutting down, starting up, or took too long. */
+const sqlState = /^(08...|57P0[1-3]|57014)$/;
 /** What pg says of a connection that broke while it was in use: plain errors, without a code. */
 const brokenConnection =
-  /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect)/;
+  /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Query read timeout)/;
 
 /** Whether an error says that the database cannot be reached for the moment, and nothing about what was asked of it. */
 export function isDatabaseUnavailable(error: unknown): boolean {

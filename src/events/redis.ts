@@ -6,8 +6,8 @@ import type { StatusEvents, StatusTopic } from './status-events.ts';
 
 /** Events that every instance on the same Redis hears. */
 export interface SharedStatusEvents extends StatusEvents {
-  /** Settles when Redis answers. */
-  ping(): Promise<unknown>;
+  /** Settles when Redis answers, and tells this instance what the others say. */
+  ping(): Promise<void>;
   disconnect: () => void;
 }
 
@@ -34,6 +34,7 @@ export function shareStatusEvents(
   const channel = `app-user-connectors:${deps.publicUrl}:status`;
   const from = randomUUID();
   let unpublished = false;
+  let isListening = false;
   const options = {
     connectTimeout: answerMs,
     commandTimeout: answerMs,
@@ -62,11 +63,18 @@ export function shareStatusEvents(
     client.on('error', (err: Error) => deps.log.warn({ err, role }, 'Redis cannot be reached; it is tried again'));
   }
   publisher.on('ready', tellOfUnpublished);
-  listener.on('ready', () => {
-    listener.subscribe(channel).then(
-      () => local.recover(),
-      () => listener.disconnect(true),
-    );
+  async function listen(): Promise<void> {
+    try {
+      await listener.subscribe(channel);
+      isListening = true;
+      local.recover();
+    } catch (err) {
+      deps.log.error({ err }, 'Redis does not let this instance listen: other instances are not heard');
+    }
+  }
+  listener.on('ready', () => void listen());
+  listener.on('close', () => {
+    isListening = false;
   });
   listener.on('message', (_channel, text) => {
     const message = readMessage(text);
@@ -77,6 +85,7 @@ export function shareStatusEvents(
 
   const heartbeat = setInterval(() => {
     tellOfUnpublished();
+    if (!isListening && listener.status === 'ready') void listen();
     for (const client of Object.values(clients)) {
       // a connection that was dropped in silence on the way looks open for ever
       if (client.status === 'ready') client.ping().catch(() => client.disconnect(true));
@@ -89,7 +98,10 @@ export function shareStatusEvents(
       local.publish(topic);
       send(topic);
     },
-    ping: () => publisher.ping(),
+    async ping() {
+      if (!isListening) throw new Error('this instance does not hear the others');
+      await publisher.ping();
+    },
     disconnect() {
       clearInterval(heartbeat);
       for (const client of Object.values(clients)) client.disconnect();

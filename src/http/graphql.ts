@@ -6,7 +6,7 @@ import { toGraphqlError } from '../graphql/errors.ts';
 import { checkPaging } from '../graphql/paging.ts';
 import { schema } from '../graphql/schema.ts';
 import { DomainError } from '../lib/domain-error.ts';
-import { databaseUnavailable } from './health.ts';
+import { unavailableSentence } from './health.ts';
 import type { Credentials } from '../identity/caller.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Caller } from '../workspaces/caller.ts';
@@ -16,7 +16,7 @@ import { graphiqlOptions, graphiqlPage, type GraphiqlTab } from './graphiql.ts';
 export interface GraphqlRouteDeps {
   features: Features;
   identify: (credentials: Credentials) => Promise<Caller>;
-  /** Whether an error only says that the database does not answer for the moment. */
+  /** Whether an error only says that something the service needs does not answer for the moment. */
   isUnavailable: (error: unknown) => boolean;
   log: Logger;
   graphiql: boolean;
@@ -53,7 +53,7 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
         const located = error instanceof GraphQLError ? error : null;
         const original = located?.originalError ?? error;
         if (original instanceof GraphQLError) return located ?? original; // the caller's own mistake: syntax, a wrong type
-        const known = toGraphqlError(original) ?? (deps.isUnavailable(original) ? unavailable() : null);
+        const known = toGraphqlError(original) ?? (deps.isUnavailable(original) ? unavailable(original) : null);
         if (!(original instanceof DomainError)) deps.log.error({ err: original }, 'an operation failed');
         return new GraphQLError(known?.message ?? message, {
           nodes: located?.nodes ?? null,
@@ -100,8 +100,8 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
 }
 
 /** For a while nothing can be done: the caller's request says so to programs as well, by its status. */
-function unavailable(): GraphQLError {
-  return new GraphQLError(databaseUnavailable, {
+function unavailable(error: unknown): GraphQLError {
+  return new GraphQLError(unavailableSentence(error), {
     extensions: { code: 'SERVICE_UNAVAILABLE', http: { status: 503, headers: { 'Retry-After': '5' } } },
   });
 }

@@ -1,7 +1,11 @@
 import type { Logger } from '../lib/logger.ts';
+import { UnavailableError } from '../lib/unavailable-error.ts';
 
-/** What a caller is told while the database does not answer. */
-export const databaseUnavailable = 'The service cannot reach its database right now. Try again in a moment.';
+/** What a caller is told while something that the service needs does not answer. */
+export function unavailableSentence(error: unknown): string {
+  if (error instanceof UnavailableError) return error.message;
+  return 'The service cannot reach its database right now. Try again in a moment.';
+}
 
 /** Alive: the process answers. */
 export function healthz(): Response {

@@ -3,7 +3,7 @@ import { createServerAdapter } from '@whatwg-node/server';
 import type { ConnectDeps } from '../connections/connect.ts';
 import type { Logger } from '../lib/logger.ts';
 import { type Yoga, refuseGraphqlRequest } from './graphql.ts';
-import { databaseUnavailable, healthz, type Pings, readyz } from './health.ts';
+import { healthz, type Pings, readyz, unavailableSentence } from './health.ts';
 import { oauthCallback } from './oauth-callback.ts';
 import type { Websocket } from './websocket.ts';
 
@@ -13,7 +13,7 @@ export interface RouterDeps {
   connect: ConnectDeps;
   /** Asks each part that the service needs whether it is there. */
   pings: Pings;
-  /** Whether an error only says that the database does not answer for the moment. */
+  /** Whether an error only says that something the service needs does not answer for the moment. */
   isUnavailable: (error: unknown) => boolean;
   log: Logger;
 }
@@ -39,7 +39,7 @@ export function createRouter(deps: RouterDeps): (request: Request) => Promise<Re
     } catch (error) {
       deps.log.error({ err: error }, 'a request failed');
       if (deps.isUnavailable(error)) {
-        return new Response(databaseUnavailable, { status: 503, headers: { 'Retry-After': '5' } });
+        return new Response(unavailableSentence(error), { status: 503, headers: { 'Retry-After': '5' } });
       }
       return new Response('Internal Server Error', { status: 500 });
     }

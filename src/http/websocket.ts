@@ -30,6 +30,7 @@ const longestTimerMs = 2 ** 31 - 1;
 /** A peer that has not answered one ping by the next is gone, or reads nothing: it is cut off, and what was kept for it goes. */
 const pingMs = 12_000;
 const maxOperations = 100;
+const goodbyeMs = 3_000;
 /** Clients come back after this one (RFC 6455's registry), but not after an internal error. */
 const tryAgainLater = 1013;
 /** So long after its cause is a socket closed, for the streams' last events to go out first. */
@@ -119,7 +120,10 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
       });
     },
     async stop() {
+      // a peer that reads nothing does not answer a close either
+      const impatient = setTimeout(() => sockets.clients.forEach((client) => client.terminate()), goodbyeMs);
       await cleanup.dispose();
+      clearTimeout(impatient);
     },
   };
 }
@@ -141,7 +145,8 @@ function closeReason(error: Error): string {
 
 function closeAtExpiry(socket: WebSocket, expiresAt: Date): void {
   const reason: StreamEnd = 'identity-token-expired';
-  const waitMs = Math.min(Math.max(0, expiresAt.getTime() - Date.now()), longestTimerMs);
+  const waitMs = Math.max(0, expiresAt.getTime() - Date.now());
+  if (waitMs > longestTimerMs) return; // streams look at the time by themselves
   const timer = setTimeout(() => closeSoon(socket, reason), waitMs);
   socket.once('close', () => clearTimeout(timer));
 }

@@ -7,6 +7,8 @@ import type { Db } from '../db/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { idOf } from '../lib/global-id.ts';
 import { type Secret, sha256Hex } from '../lib/secret.ts';
+import { UnavailableError } from '../lib/unavailable-error.ts';
+import { OAuthError } from '../oauth/failure.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { identitySecretOwner } from '../workspaces/apps.ts';
 import type { Caller, CallerApp } from '../workspaces/caller.ts';
@@ -41,6 +43,12 @@ export interface Credentials {
 type AppRow = NonNullable<Awaited<ReturnType<typeof store.findApp>>>;
 
 const asymmetric = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+
+/** What jose throws where the issuer's keys could not be fetched: that says nothing about the token. */
+const keysAreMissing = new Set([errors.JWKSTimeout.code, errors.JWKSInvalid.code, errors.JOSEError.code]);
+
+const keysUnavailable =
+  "The keys of the issuer of identity tokens cannot be read right now. Try again in a moment; if it lasts, check the app's jwksUrl.";
 
 const notThisApps = 'The identity token is not valid for this app: check its issuer, audience and signature.';
 
@@ -92,6 +100,9 @@ export function createIdentify(deps: IdentityDeps): (credentials: Credentials) =
     } catch (error) {
       if (error instanceof UnauthenticatedError) throw error;
       if (error instanceof errors.JWTExpired) throw new IdentityTokenExpiredError();
+      if (error instanceof OAuthError || (error instanceof errors.JOSEError && keysAreMissing.has(error.code))) {
+        throw new UnavailableError(keysUnavailable, { cause: error });
+      }
       throw new UnauthenticatedError(notThisApps);
     }
   }

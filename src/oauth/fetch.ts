@@ -31,6 +31,8 @@ export type ProviderFetch = (
     body?: string;
     timeoutMs?: number;
     signal?: AbortSignal;
+    /** Asked when the connection stands, just before the request is written: false gives it up as `retry` ABORTED, not lost. */
+    mayLeave?: () => boolean;
   },
 ) => Promise<ProviderResponse>;
 
@@ -179,6 +181,7 @@ function request(
       {
         // Called when there is a connection, just before the request is written: until then nothing has left.
         onRequestStart(started) {
+          if (!settled && init.mayLeave?.() === false) fail('ABORTED');
           if (settled) started.abort(new Error('The request was given up before it left.'));
           else controller = started;
         },

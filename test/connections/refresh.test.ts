@@ -62,6 +62,7 @@ test('34. of two instances one asks the provider; if its lease lapses, what it w
       events: createStatusEvents(),
       log: createLogger('silent'),
       wakeWorker: () => {},
+      track: (work) => work,
     });
     return { clock, refresh };
   };
