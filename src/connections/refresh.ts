@@ -133,7 +133,8 @@ interface Lease {
 
 async function renew(deps: RefreshDeps, connectionId: string, lease: Lease): Promise<void> {
   const until = new Date(deps.clock.now().getTime() + leaseMs);
-  if (await store.extendLease(deps.db, connectionId, lease.token, until)) lease.until = until;
+  const isOurs = await store.extendLease(deps.db, connectionId, lease.token, until);
+  lease.until = isOurs ? until : new Date(0);
 }
 
 async function attempt(deps: RefreshDeps, row: ForRefresh, lease: Lease): Promise<RefreshOutcome | Overtaken> {

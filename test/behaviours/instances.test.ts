@@ -1,6 +1,10 @@
-import { describe, expect, test } from 'vitest';
+import pg from 'pg';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { openDatabase } from '../../src/db/client.ts';
+import { createDatabaseClock } from '../../src/db/clock.ts';
+import { Secret } from '../../src/lib/secret.ts';
 import { newKey } from '../support/at-rest.ts';
-import type { Service } from '../support/harness.ts';
+import { ownPostgres, type Service } from '../support/harness.ts';
 import { servicesAreThere, startInstances, startRedisProxy } from '../support/instances.ts';
 import { disconnectAppUser } from '../support/journey.ts';
 import {
@@ -15,7 +19,7 @@ import {
   tokenOf,
 } from '../support/scene.ts';
 import { listen, openWebSocket, type StatusStream } from '../support/streams.ts';
-import { answerTokenRequests } from '../support/token-endpoint.ts';
+import { answerTokenRequests, deferred, holdTokenRequest } from '../support/token-endpoint.ts';
 
 const scopes = ['openid', 'email', 'calendar.read'];
 
@@ -126,5 +130,67 @@ describe.skipIf(!servicesAreThere)('several instances', () => {
     await connectUser(scene, 'one');
     await redis.open();
     expect(await stream.next()).toMatchObject({ status: 'CONNECTED' });
+  });
+
+  /** Takes the lease away from whoever holds it, as when it could not be renewed. */
+  async function lapse({ config }: Service): Promise<void> {
+    const sql = new pg.Client({ connectionString: config.databaseUrl?.reveal() });
+    await sql.connect();
+    await sql.query(`UPDATE credential SET "leaseUntil" = now() - interval '1 day' WHERE "leaseToken" IS NOT NULL`);
+    await sql.end();
+  }
+
+  const works = async ({ provider }: Scene, accessToken: string) =>
+    (await fetch(provider.eventsUrl, { headers: { authorization: `Bearer ${accessToken}` } })).ok;
+
+  test('34. who loses the lease while the connection to the provider is being made sends nothing', async () => {
+    const [atLookup, released] = [deferred(), deferred()];
+    let holds = false;
+    const lookup = async () => {
+      if (holds) atLookup.resolve();
+      if (holds) await released.promise;
+      return ['127.0.0.1'];
+    };
+    const [one, two] = (await startInstances(2, {}, [{ lookup }])) as [Service, Service];
+    const scene = await setScene(one);
+    await connectUser(scene, 'one');
+    one.clock.advance(expiredMs);
+    holds = true;
+    const late = readAs(scene, 'one');
+    await atLookup.promise;
+    await lapse(one);
+    const token = await tokenOf({ ...scene, service: two }, 'one');
+    // its next renewal tells it
+    await new Promise((resolve) => setTimeout(resolve, 3_500));
+    released.resolve();
+    expect((await late).accessToken).toBe(token);
+    expect(scene.provider.counts.refresh_token).toBe(1);
+    expect(await works(scene, token)).toBe(true);
+  });
+
+  test('35. tokens that arrive after another instance has shown the old refresh token are not called alive before the provider is asked', async () => {
+    const [one, two] = (await startInstances(2)) as [Service, Service];
+    const scene = await setScene(one);
+    await connectUser(scene, 'one');
+    one.clock.advance(expiredMs);
+    const held = holdTokenRequest(scene.provider, 'answer');
+    const late = readAs(scene, 'one');
+    await held.reached;
+    await lapse(one);
+    // a provider that detects reuse ends the whole grant
+    expect(await readAs({ ...scene, service: two }, 'one')).toMatchObject({ reconnectReason: 'ACCESS_REVOKED' });
+    held.release();
+    expect(await late).toMatchObject({ __typename: 'ReconnectRequiredError', reconnectReason: 'ACCESS_REVOKED' });
+    expect(await readAs({ ...scene, service: two }, 'one')).toMatchObject({ reconnectReason: 'ACCESS_REVOKED' });
+  });
+
+  test('34. the instances share the clock of their database, whatever their machines say', async () => {
+    const { db, close } = await openDatabase({ databaseUrl: new Secret(await ownPostgres()) });
+    onTestFinished(close);
+    onTestFinished(() => void vi.useRealTimers());
+    const [row] = await db.$queryRaw<{ now: Date }[]>`SELECT clock_timestamp() AS now`;
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_000 });
+    const clock = await createDatabaseClock(db);
+    expect(Math.abs(clock.now().getTime() - (row?.now.getTime() ?? 0))).toBeLessThan(60_000);
   });
 });

@@ -1,4 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { field, startService } from '../support/harness.ts';
 import { connectUser, expiredMs, setScene, tokenOf } from '../support/scene.ts';
 import { connectAppUser } from '../support/journey.ts';
@@ -51,6 +53,32 @@ test('24. a service that stops lets a callback finish', async () => {
   expect(answer.status).toBe(303);
   expect(answer.headers.get('location')).toContain('connection_status=connected');
   await stopped;
+});
+
+test('38. a peer that reads nothing holds up neither the stop nor the others', async () => {
+  const scene = await setScene(await startService());
+  const { ws, http } = await listen(scene.service);
+  const user = await scene.app.user('one');
+  const sse = openSse(http, user, scene.connector.id);
+  await sse.next();
+  const silent = new WebSocket(ws, 'graphql-transport-ws');
+  await new Promise((resolve) => silent.once('open', resolve));
+  silent.send(JSON.stringify({ type: 'connection_init', payload: user }));
+  await new Promise((resolve) => silent.once('message', resolve));
+  silent.pause();
+  const order: string[] = [];
+  const told = sse.nextResult().then(
+    () => order.push('told'),
+    () => order.push('told'),
+  );
+  // it would be waited for as long as ws waits for an answer to its close: half a minute
+  await expect
+    .soft(Promise.race([scene.service.app.stop().then(() => 'stopped'), pause(15_000)]))
+    .resolves.toBe('stopped');
+  order.push('stopped');
+  await told;
+  expect(order).toEqual(['told', 'stopped']);
+  silent.terminate();
 });
 
 test('38. a service that stops tells sockets to come back, and ends its SSE streams', async () => {

@@ -1,7 +1,10 @@
-import { describe, expect, test } from 'vitest';
+import { exportJWK, generateKeyPair } from 'jose';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { field, startService } from '../support/harness.ts';
-import { connectUser, editConnector, type Scene, setScene } from '../support/scene.ts';
+import { signJwt } from '../support/issuer.ts';
+import { connectUser, editConnector, type Scene, setPlan, setScene } from '../support/scene.ts';
+import { startServer } from '../support/stage.ts';
 import { listen, openSse, openWebSocket, type StatusStream } from '../support/streams.ts';
 
 async function act(scene: Scene, mutation: string, input: Record<string, unknown>, payload: string): Promise<void> {
@@ -75,6 +78,38 @@ test('T16. a page of an origin that the app has given up hears no more', async (
   expect(await stream.next()).toMatchObject({ status: 'NOT_CONNECTED' });
   await act(scene, 'editApp', { appId: scene.app.id, origins: [] }, 'EditAppPayload');
   expect((await stream.nextResult())?.errors?.[0]).toMatchObject({ message: 'access-ended' });
+});
+
+test('40. an issuer whose keys cannot be fetched for the moment ends no stream, and refuses nobody for good', async () => {
+  const keys = await generateKeyPair('ES256');
+  const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'first', alg: 'ES256', use: 'sig' };
+  let isDown = false;
+  const issuer = await startServer((_request, response) => {
+    response.statusCode = isDown ? 503 : 200;
+    response.setHeader('content-type', 'application/json');
+    response.end(isDown ? 'busy' : JSON.stringify({ keys: [jwk] }));
+  });
+  const scene = await setScene(await startService());
+  const { service, app, connector } = scene;
+  const identity = { jwks: { issuer: 'https://id.example.com', audience: 'aud', jwksUrl: `${issuer.origin}/jwks` } };
+  await act(scene, 'editApp', { appId: app.id, identity }, 'EditAppPayload');
+  const claims = { iss: 'https://id.example.com', aud: 'aud', exp: 7200 };
+  const token = await signJwt(keys.privateKey, { alg: 'ES256', kid: 'first' }, claims, service.clock.now());
+  const headers = { authorization: `Bearer ${token}`, 'x-app-id': app.id };
+  const { ws } = await listen(service);
+  const stream = openWebSocket(ws, headers, connector.id);
+  expect(await stream.next()).toMatchObject({ status: 'NOT_CONNECTED' });
+
+  const real = Date.now.bind(Date);
+  const later = vi.spyOn(Date, 'now').mockImplementation(() => real() + 11 * 60_000); // what is kept of the keys is too old
+  onTestFinished(() => later.mockRestore());
+  isDown = true;
+  await setPlan(scene, 'FREE');
+  const refused = await service.graphql('{ availableConnectors { id } }', {}, headers);
+  expect(refused.status).toBe(503);
+  expect(refused.errors[0]).toMatchObject({ extensions: { code: 'SERVICE_UNAVAILABLE' } });
+  isDown = false;
+  expect(await stream.next()).toMatchObject({ status: 'UNAVAILABLE' });
 });
 
 /** A plain socket that has said who it is, with what it hears. */

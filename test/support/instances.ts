@@ -1,5 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { inject, onTestFinished } from 'vitest';
+import type { Overrides } from '../../src/app.ts';
 import { newKey } from './at-rest.ts';
 import { createTestClock, ownPostgres, type Service, startService } from './harness.ts';
 import { freePort } from './ports.ts';
@@ -8,7 +9,11 @@ import { freePort } from './ports.ts';
 export const servicesAreThere = inject('databaseTemplate') !== null && inject('redisUrl') !== null;
 
 /** Services on one database, one clock and, unless another is given, one Redis, as behind one load balancer. */
-export async function startInstances(count: number, env: Record<string, string> = {}): Promise<Service[]> {
+export async function startInstances(
+  count: number,
+  env: Record<string, string> = {},
+  overrides: Overrides[] = [],
+): Promise<Service[]> {
   const shared = {
     DATABASE_URL: await ownPostgres(),
     REDIS_URL: inject('redisUrl') ?? '',
@@ -18,7 +23,10 @@ export async function startInstances(count: number, env: Record<string, string> 
   };
   const clock = createTestClock();
   const instances: Service[] = [];
-  while (instances.length < count) instances.push({ ...(await startService(shared, { clock })), clock });
+  while (instances.length < count) {
+    const own = overrides[instances.length] ?? {};
+    instances.push({ ...(await startService(shared, { clock, ...own })), clock });
+  }
   return instances;
 }
 
