@@ -1,11 +1,18 @@
 import { randomInt } from 'node:crypto';
 import type { Db, Tx } from '../db/client.ts';
 import { type Connection, type Connector, type Credential, Prisma } from '../db/generated/prisma/client.ts';
-import type { ConnectBinding, ConnectorRefusal, Plan } from '../db/generated/prisma/enums.ts';
+import type { ConnectBinding, ConnectorKind, ConnectorRefusal, Plan } from '../db/generated/prisma/enums.ts';
 
-/** A connector with its workspace's plan, a connection that may not be there, and its tokens where they were asked for. */
+/** What of a workspace decides whether its connectors can be used. */
+const standing = { select: { plan: true, switchedOff: { select: { providerKey: true, kind: true } } } } as const;
+
+export type ConnectorInWorkspace = Connector & {
+  workspace: { plan: Plan; switchedOff: { providerKey: string; kind: ConnectorKind }[] };
+};
+
+/** A connector as it stands in its workspace, a connection that may not be there, and its tokens where they were asked for. */
 export interface ConnectionRow {
-  connector: Connector & { workspace: { plan: Plan } };
+  connector: ConnectorInWorkspace;
   connection: Connection | null;
   credential: Credential | null;
 }
@@ -18,7 +25,7 @@ export async function findWithCredential(
   const row = await db.connector.findFirst({
     where: { id: key.connectorId, workspaceId: key.workspaceId },
     include: {
-      workspace: { select: { plan: true } },
+      workspace: standing,
       connections: { where: { id: key.connectionId }, include: { credential: true } },
     },
   });
@@ -32,7 +39,7 @@ export async function findWithCredential(
 export function findConnectors(db: Db, ids: string[], workspaceIds: string[] | null) {
   return db.connector.findMany({
     where: { id: { in: ids }, ...(workspaceIds && { workspaceId: { in: workspaceIds } }) },
-    include: { workspace: { select: { plan: true } } },
+    include: { workspace: standing },
   });
 }
 

@@ -13,7 +13,7 @@ import type { Caller } from '../workspaces/caller.ts';
 import { ConfirmationRequiredError, NotFoundError, ValidationError } from '../workspaces/errors.ts';
 import { assertCan } from '../workspaces/membership.ts';
 import { assertPlanIncludesConnectors } from '../workspaces/plan.ts';
-import { findPlan } from '../workspaces/store.ts';
+import { findPlan, findSwitchedOff } from '../workspaces/store.ts';
 import {
   type CustomProvider,
   clientFingerprint,
@@ -28,6 +28,7 @@ import {
   readScopes,
   scopesFingerprint,
 } from './connector.ts';
+import { ConnectorDisabledError } from './errors.ts';
 import type { ResolveServer } from './server.ts';
 import * as store from './store.ts';
 
@@ -101,6 +102,7 @@ export async function addConnector(deps: ConnectorDeps, caller: Caller, input: A
   };
   const secret = reader.take(readPasted(input.clientSecret ?? '', 'client secret', 'input.clientSecret', 4096));
   reader.finish();
+  if (await findSwitchedOff(deps.db, { ...input, providerKey })) throw new ConnectorDisabledError();
   const connector = await store.insertConnector(deps.db, {
     ...row,
     id,
@@ -199,8 +201,8 @@ export async function deleteConnector(
 ): Promise<void> {
   const connector = await requireConnector(deps, caller, input.connectorId);
   if (!input.confirm) {
-    const { users, appIds } = await store.countUsers(deps.db, connector.id);
-    throw new ConfirmationRequiredError('connector', users, appIds);
+    const { users, apps } = await store.countUsers(deps.db, connector.id);
+    throw new ConfirmationRequiredError('delete-connector', users, apps);
   }
   const deleted = await deps.db.$transaction((tx) => store.tombstoneConnector(tx, connector, deps.clock.now()));
   if (!deleted) throw new NotFoundError('connector');

@@ -2,6 +2,7 @@ import { builder } from './builder.ts';
 import './errors.ts';
 import './types/viewer.ts';
 import './types/workspace.ts';
+import './types/availability.ts';
 import './types/app.ts';
 import './types/provider.ts';
 import './types/connector.ts';

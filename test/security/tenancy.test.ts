@@ -188,6 +188,7 @@ const rows: Record<string, string> = {
   'Mutation.addConnector': `              404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.editConnector': `             404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.deleteConnector': `           404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
+  'Mutation.setProviderAvailability': `   404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.connectAppUser': `            ok       ok       401    ok    401    401    401   401   401       401   404  404   ${nobodies('401')}`,
   'Mutation.completeConnection': `        code     code     401    code  401    401    401   401   401       401   code code  ${nobodies('401')}`,
   'Mutation.disconnectAppUser': `         NOT      NOT      401    NOT   401    401    401   401   401       401   404  404   ${nobodies('401')}`,

@@ -382,6 +382,13 @@ export const calls: Record<string, { by: RightCaller; variables: (place: Place) 
     by: 'owner',
     variables: async ({ fresh }) => ({ input: { connectorId: await fresh.connector(), confirm: true } }),
   },
+  'Mutation.setProviderAvailability': {
+    by: 'owner',
+    variables: ({ workspace }) => ({
+      // slack: nothing of these places hangs on it
+      input: { workspaceId: workspace.id, providerKey: 'slack', kind: 'SHARED', available: false, confirm: true },
+    }),
+  },
   'Mutation.connectAppUser': {
     by: 'backend with user',
     variables: ({ connectorId, app }) => ({ input: { connectorId, returnTo: '/', origin: app.origin } }),
