@@ -50,10 +50,32 @@ export function updateConnector(tx: Tx, id: string, row: ConnectorColumns) {
 }
 
 /** How many are connected through the connector: in each app, and together. */
-export async function countUsers(db: Db, connectorId: string): Promise<{ users: number; apps: AffectedApp[] }> {
+export function countUsers(db: Db, connectorId: string) {
+  return countConnections(db, { connectorId });
+}
+
+/** Those of them that need not connect again as the connector is now. */
+export function countUndisturbed(
+  db: Db,
+  { id, clientFingerprint, scopesFingerprint }: Pick<Connector, 'id' | 'clientFingerprint' | 'scopesFingerprint'>,
+  now: Date,
+) {
+  return countConnections(db, {
+    connectorId: id,
+    clientFingerprint,
+    scopesFingerprint,
+    refusedAt: null,
+    OR: [{ grantExpiresAt: null }, { grantExpiresAt: { gt: now } }],
+  });
+}
+
+async function countConnections(
+  db: Db,
+  where: Prisma.ConnectionWhereInput,
+): Promise<{ users: number; apps: AffectedApp[] }> {
   const groups = await db.connection.groupBy({
     by: ['appId'],
-    where: { connectorId, disconnectedAt: null, app: { deletedAt: null } },
+    where: { ...where, disconnectedAt: null, app: { deletedAt: null } },
     _count: true,
     orderBy: { appId: 'asc' },
   });

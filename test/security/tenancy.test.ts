@@ -171,6 +171,7 @@ const rows: Record<string, string> = {
   'Query.workspaces': `                   403      403      403    403   ok     ok     ok    ok    ok        ok    403  403   ${nobodies('401')}`,
   'Query.app': `                          ok       null     ok     ok    ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
   'Query.connector': `                    ok       ok       ok     ok    ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
+  'Query.previewConnectorEdit': `         404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Query.availableConnectors': `          ok       ok       ok     ok    403    403    403   403   403       403   ok   ok    ${nobodies('401')}`,
   'Query.providers': `                    ok       ok       ok     ok    ok     ok     ok    ok    ok        ok    ok   ok    ${nobodies('ok')}`,
   'Query.currentAppUserConnection': `     403      403      401    ok    401    401    401   401   401       401   403  404   ${nobodies('401')}`,

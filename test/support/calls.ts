@@ -190,6 +190,16 @@ const custom = {
 };
 const newOrigin = () => ({ kind: 'CUSTOM', origin: `https://h${randomUUID()}.example.com` });
 
+const editOf = (connectorId: string) => ({
+  connectorId,
+  name: 'Connector',
+  clientId: 'id',
+  clientSecret: 'secret',
+  scopes: ['read'],
+  connectionConfig: [],
+  custom,
+});
+
 /** A workspace with one of everything, and makers of more that a test may use up. */
 export interface Place {
   workspace: { id: string; ownerKey: string; owner: Headers };
@@ -291,6 +301,10 @@ export const calls: Record<string, { by: RightCaller; variables: (place: Place) 
   'Query.workspaces': { by: 'owner', variables: () => ({ first: 100 }) },
   'Query.app': { by: 'owner', variables: ({ app }) => ({ id: app.id }) },
   'Query.connector': { by: 'owner', variables: ({ connectorId }) => ({ id: connectorId }) },
+  'Query.previewConnectorEdit': {
+    by: 'owner',
+    variables: async ({ fresh }) => ({ input: editOf(await fresh.customConnector()) }),
+  },
   'Query.availableConnectors': { by: 'backend with user', variables: () => ({}) },
   'Query.providers': { by: 'owner', variables: () => ({ search: 'calendar' }) },
   'Query.currentAppUserConnection': {
@@ -366,17 +380,7 @@ export const calls: Record<string, { by: RightCaller; variables: (place: Place) 
   },
   'Mutation.editConnector': {
     by: 'owner',
-    variables: async ({ fresh }) => ({
-      input: {
-        connectorId: await fresh.customConnector(),
-        name: 'Connector',
-        clientId: 'id',
-        clientSecret: 'secret',
-        scopes: ['read'],
-        connectionConfig: [],
-        custom,
-      },
-    }),
+    variables: async ({ fresh }) => ({ input: editOf(await fresh.customConnector()) }),
   },
   'Mutation.deleteConnector': {
     by: 'owner',

@@ -4,7 +4,13 @@ import {
   type Notice as ConnectorNotice,
   redirectUrisOf,
 } from '../../connectors/connector.ts';
-import { addConnector, deleteConnector, editConnector } from '../../connectors/manage.ts';
+import {
+  addConnector,
+  deleteConnector,
+  editConnector,
+  type EditConnectorInput as Edit,
+} from '../../connectors/manage.ts';
+import { type ConnectorEditPreview as Preview, previewConnectorEdit } from '../../connectors/preview.ts';
 import { connectionId } from '../../connections/connection.ts';
 import { flowError } from '../../connections/errors.ts';
 import { globalId, idOf } from '../../lib/global-id.ts';
@@ -14,7 +20,7 @@ import { builder, confirmable } from '../builder.ts';
 import { asValue, UserError } from '../errors.ts';
 import { appsVisibleTo, connectorsUsableBy, connectorsVisibleTo } from '../visibility.ts';
 import { AppUserConnection } from './connection.ts';
-import { ClientAuthentication, ConnectorKind } from './enums.ts';
+import { ClientAuthentication, ConnectorKind, ReconnectReason } from './enums.ts';
 import { ConnectionConfigEntry, ConnectionConfigEntryInput } from './named-value.ts';
 import { Provider, providerOf } from './provider.ts';
 import { RedirectUri } from './redirect-uri.ts';
@@ -258,27 +264,44 @@ builder.mutationField('addConnector', (t) =>
   }),
 );
 
-const EditConnectorInput = builder.inputType('EditConnectorInput', {
-  description:
-    'What to change of a connector; what is left out stays. Changed scopes ask every user to reconnect until they are put back; a rotated secret disturbs nobody.',
-  fields: (t) => ({
-    connectorId: t.id({ description: 'The connector.' }),
-    name: t.string({ required: false, description: 'At most 100 characters.' }),
-    clientId: t.string({ required: false, description: 'Another client: its users must reconnect.' }),
-    clientSecret: t.string({ required: false, description: 'It is never shown again.' }),
-    scopes: t.stringList({ required: false, description: 'All scopes from now on, one a line.' }),
-    connectionConfig: t.field({
-      type: [ConnectionConfigEntryInput],
-      required: false,
-      description: 'All further settings from now on. Asks for the client secret again.',
+const editInput = (name: string, description: string) =>
+  builder.inputType(name, {
+    description,
+    fields: (t) => ({
+      connectorId: t.id({ description: 'The connector.' }),
+      name: t.string({ required: false, description: 'At most 100 characters.' }),
+      clientId: t.string({ required: false, description: 'Another client: its users must reconnect.' }),
+      clientSecret: t.string({ required: false, description: 'It is never shown again.' }),
+      scopes: t.stringList({ required: false, description: 'All scopes from now on, one a line.' }),
+      connectionConfig: t.field({
+        type: [ConnectionConfigEntryInput],
+        required: false,
+        description: 'All further settings from now on. Asks for the client secret again.',
+      }),
+      custom: t.field({
+        type: CustomProviderInput,
+        required: false,
+        description: 'For the provider "custom" only. New addresses ask for the client secret again.',
+      }),
     }),
-    custom: t.field({
-      type: CustomProviderInput,
-      required: false,
-      description: 'For the provider "custom" only. New addresses ask for the client secret again.',
-    }),
-  }),
-});
+  });
+
+const EditConnectorInput = editInput(
+  'EditConnectorInput',
+  'What to change of a connector; what is left out stays. Changed scopes ask every user to reconnect until they are put back; a rotated secret disturbs nobody.',
+);
+
+function editOf(input: typeof EditConnectorInput.$inferInput): Edit {
+  return {
+    connectorId: idOf('Connector', input.connectorId) ?? '',
+    name: input.name ?? null,
+    clientId: input.clientId ?? null,
+    clientSecret: input.clientSecret ?? null,
+    scopes: input.scopes ?? null,
+    connectionConfig: input.connectionConfig ?? null,
+    custom: customOf(input.custom),
+  };
+}
 
 builder.mutationField('editConnector', (t) =>
   t.field({
@@ -286,16 +309,49 @@ builder.mutationField('editConnector', (t) =>
     errors: {},
     description: 'Changes a connector in place; its apps see it at once. OWNER and ADMIN.',
     args: { input: t.arg({ type: EditConnectorInput, description: 'What to change.' }) },
-    resolve: (_root, { input }, { caller, features }) =>
-      editConnector(features, caller, {
-        connectorId: idOf('Connector', input.connectorId) ?? '',
-        name: input.name ?? null,
-        clientId: input.clientId ?? null,
-        clientSecret: input.clientSecret ?? null,
-        scopes: input.scopes ?? null,
-        connectionConfig: input.connectionConfig ?? null,
-        custom: customOf(input.custom),
-      }),
+    resolve: (_root, { input }, { caller, features }) => editConnector(features, caller, editOf(input)),
+  }),
+);
+
+const PreviewConnectorEditInput = editInput(
+  'PreviewConnectorEditInput',
+  'An edit to look at before it is made: the same fields as EditConnectorInput.',
+);
+
+const ConnectorEditPreview = builder.objectRef<Preview>('ConnectorEditPreview').implement({
+  description: 'What an edit would do. Nothing has changed.',
+  fields: (t) => ({
+    affectedUsers: t.exposeInt('users', {
+      description: 'How many users would have to connect again who need not as things are.',
+    }),
+    affectedApps: t.prismaField({
+      type: ['App'],
+      description: 'The apps in which they are connected.',
+      resolve: (query, { apps }, _args, { features }) =>
+        features.db.app.findMany({
+          ...query,
+          where: { id: { in: apps.map(({ appId }) => appId) } },
+          orderBy: { createdAt: 'asc' },
+        }),
+    }),
+    reconnectReason: t.expose('reconnectReason', {
+      type: ReconnectReason,
+      nullable: true,
+      description: 'Why they would have to; null where nobody would.',
+    }),
+    scopesAdded: t.exposeStringList('scopesAdded', { description: 'What would be asked for that is not now.' }),
+    scopesRemoved: t.exposeStringList('scopesRemoved', { description: 'What would not be asked for any more.' }),
+  }),
+});
+
+builder.queryField('previewConnectorEdit', (t) =>
+  t.field({
+    type: ConnectorEditPreview,
+    errors: {},
+    description:
+      'What editConnector would do with the same input, and to whom; or what it would say against it. Changes nothing. OWNER and ADMIN.',
+    args: { input: t.arg({ type: PreviewConnectorEditInput, description: 'The edit to look at.' }) },
+    resolve: (_root, { input }, { caller, features }) => previewConnectorEdit(features, caller, editOf(input)),
   }),
 );
 
