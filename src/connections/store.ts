@@ -47,6 +47,54 @@ export function findConnections(db: Db, ids: string[]) {
   return db.connection.findMany({ where: { id: { in: ids } } });
 }
 
+/** Whom a list of connections holds, and which part of it. Cursors are ids; `descending` reads it from its end. */
+export interface ConnectionPage {
+  status: 'NOT_CONNECTED' | 'CONNECTED' | 'RECONNECT_REQUIRED' | null;
+  appId: string | null;
+  after: string | null;
+  before: string | null;
+  limit: number;
+  descending: boolean;
+}
+
+/** The statuses of deriveStatus as conditions, for connectors that can be used: the same facts, compared where the rows are. */
+function statusIs(status: ConnectionPage['status'], now: Date): Prisma.Sql {
+  const mustReconnect = Prisma.sql`(connection."refusedAt" IS NOT NULL
+    OR connection."clientFingerprint" <> connector."clientFingerprint"
+    OR (connection."grantExpiresAt" IS NOT NULL AND connection."grantExpiresAt" <= ${now})
+    OR connection."scopesFingerprint" <> connector."scopesFingerprint")`;
+  switch (status) {
+    case null:
+      return Prisma.sql`TRUE`;
+    case 'NOT_CONNECTED':
+      return Prisma.sql`connection."disconnectedAt" IS NOT NULL`;
+    case 'CONNECTED':
+      return Prisma.sql`connection."disconnectedAt" IS NULL AND NOT ${mustReconnect}`;
+    case 'RECONNECT_REQUIRED':
+      return Prisma.sql`connection."disconnectedAt" IS NULL AND ${mustReconnect}`;
+  }
+}
+
+/** The same page of the connections of each connector, by id, in one statement. */
+export function findConnectionIds(db: Db, connectorIds: readonly string[], page: ConnectionPage, now: Date) {
+  const order = page.descending ? Prisma.sql`DESC` : Prisma.sql`ASC`;
+  const conditions = [
+    Prisma.sql`connection."connectorId" = connector.id`,
+    Prisma.sql`app."deletedAt" IS NULL`,
+    statusIs(page.status, now),
+    ...(page.appId === null ? [] : [Prisma.sql`connection."appId" = ${page.appId}`]),
+    ...(page.after === null ? [] : [Prisma.sql`connection.id > ${page.after}`]),
+    ...(page.before === null ? [] : [Prisma.sql`connection.id < ${page.before}`]),
+  ];
+  return db.$queryRaw<{ connectorId: string; id: string }[]>`
+    SELECT connector.id AS "connectorId", page.id
+    FROM connector CROSS JOIN LATERAL (
+      SELECT connection.id FROM connection JOIN app ON app.id = connection."appId"
+      WHERE ${Prisma.join(conditions, ' AND ')}
+      ORDER BY connection.id ${order} LIMIT ${page.limit}) page
+    WHERE connector.id = ANY(${connectorIds}) ORDER BY page.id ${order}`;
+}
+
 // --- connect flows ---
 
 export interface NewFlow {

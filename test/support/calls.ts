@@ -298,7 +298,10 @@ export const calls: Record<string, { by: RightCaller; variables: (place: Place) 
   'Query.viewer': { by: 'owner', variables: () => ({}) },
   'Query.node': { by: 'owner', variables: ({ connectorId }) => ({ id: connectorId }) },
   'Query.workspace': { by: 'owner', variables: ({ workspace }) => ({ id: workspace.id }) },
-  'Query.workspaces': { by: 'owner', variables: () => ({ first: 100 }) },
+  'Query.workspaces': {
+    by: 'owner',
+    variables: () => ({ first: 100, filter: { search: 'work', plan: 'ENTERPRISE' } }),
+  },
   'Query.app': { by: 'owner', variables: ({ app }) => ({ id: app.id }) },
   'Query.connector': { by: 'owner', variables: ({ connectorId }) => ({ id: connectorId }) },
   'Query.previewConnectorEdit': {

@@ -17,6 +17,7 @@ import { globalId, idOf } from '../../lib/global-id.ts';
 import { callingApp, callingUser } from '../../workspaces/caller.ts';
 import { can } from '../../workspaces/membership.ts';
 import { builder, confirmable } from '../builder.ts';
+import type { GraphqlContext } from '../context.ts';
 import { asValue, UserError } from '../errors.ts';
 import { appsVisibleTo, connectorsUsableBy, connectorsVisibleTo } from '../visibility.ts';
 import { AppUserConnection } from './connection.ts';
@@ -24,6 +25,21 @@ import { ClientAuthentication, ConnectorKind, ReconnectReason } from './enums.ts
 import { ConnectionConfigEntry, ConnectionConfigEntryInput } from './named-value.ts';
 import { Provider, providerOf } from './provider.ts';
 import { RedirectUri } from './redirect-uri.ts';
+
+type Owned = { id: string; providerKey: string; workspaceId: string };
+
+/** The apps of connectors' workspaces as far as the caller sees them, oldest first, read in one go. */
+async function appsOf(connectors: readonly Owned[], { caller, features }: GraphqlContext) {
+  const own = callingApp(caller);
+  if (own) return () => [own];
+  const workspaceIds = [...new Set(connectors.map(({ workspaceId }) => workspaceId))];
+  const apps = await features.db.app.findMany({
+    where: { workspaceId: { in: workspaceIds }, AND: appsVisibleTo(caller) },
+    select: { workspaceId: true, origins: { orderBy: { position: 'asc' } } },
+    orderBy: { createdAt: 'asc' },
+  });
+  return (workspaceId: string) => apps.filter((app) => app.workspaceId === workspaceId);
+}
 
 export const Connector = builder.prismaNode('Connector', {
   id: { field: 'id' },
@@ -51,22 +67,18 @@ export const Connector = builder.prismaNode('Connector', {
       select: { connectionConfig: true },
       resolve: ({ connectionConfig }) => connectionConfig as unknown as NamedValue[],
     }),
-    redirectUris: t.field({
-      type: [RedirectUri],
+    redirectUris: t.loadableList({
+      type: RedirectUri,
       description:
         "The redirect URIs to register at the provider: those of the calling app or, for members, of all the workspace's apps; the service's own last.",
-      select: { id: true, providerKey: true, workspaceId: true },
-      resolve: async (connector, _args, { caller, features }) => {
-        const own = callingApp(caller);
-        const apps = own
-          ? [own]
-          : await features.db.app.findMany({
-              where: { workspaceId: connector.workspaceId, AND: appsVisibleTo(caller) },
-              select: { origins: { orderBy: { position: 'asc' } } },
-              orderBy: { createdAt: 'asc' },
-            });
-        return redirectUrisOf(apps, features.publicUrl, connector);
+      loaderOptions: { cache: false },
+      load: async (connectors: Owned[], context) => {
+        const apps = await appsOf(connectors, context);
+        return connectors.map((connector) =>
+          redirectUrisOf(apps(connector.workspaceId), context.features.publicUrl, connector),
+        );
       },
+      resolve: (connector): Owned => connector,
     }),
     currentUserConnection: t.field({
       type: AppUserConnection,
@@ -92,6 +104,22 @@ export const Connector = builder.prismaNode('Connector', {
     updatedAt: t.expose('updatedAt', { type: 'DateTime' }),
   }),
 });
+
+builder.objectField(AppUserConnection, 'connector', (t) =>
+  t.loadable({
+    type: Connector,
+    nullable: true,
+    description: 'What it is connected through; null once that is deleted.',
+    loaderOptions: { cache: false },
+    load: async (ids: string[], { caller, features }) => {
+      const connectors = await features.db.connector.findMany({
+        where: { id: { in: [...new Set(ids)] }, AND: connectorsVisibleTo(caller) },
+      });
+      return ids.map((id) => connectors.find((connector) => connector.id === id) ?? null);
+    },
+    resolve: ({ connectorId }) => connectorId,
+  }),
+);
 
 builder.queryFields((t) => ({
   connector: t.prismaField({
