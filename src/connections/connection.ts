@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ConnectorIncompleteError } from '../connectors/errors.ts';
+import { ConnectorDisabledError, ConnectorIncompleteError } from '../connectors/errors.ts';
 import type { Plan } from '../db/generated/prisma/enums.ts';
 import type { DomainError } from '../lib/domain-error.ts';
 import { NotFoundError, PlanRequiredError } from '../workspaces/errors.ts';
@@ -21,6 +21,8 @@ export interface StatusFacts {
     deletedAt: Date | null;
     complete: boolean;
     plan: Plan;
+    /** Whether the workspace has its provider switched on for this kind of connector. */
+    available: boolean;
     clientFingerprint: string;
     scopesFingerprint: string;
   } | null;
@@ -46,6 +48,7 @@ export function deriveStatus({ connector, connection }: StatusFacts, now: Date):
 export function connectorProblem(connector: StatusFacts['connector']): DomainError | null {
   if (!connector || connector.deletedAt) return new NotFoundError('connector');
   if (!planIncludesConnectors(connector.plan)) return new PlanRequiredError(connectorPlan, connector.plan);
+  if (!connector.available) return new ConnectorDisabledError();
   return connector.complete ? null : new ConnectorIncompleteError();
 }
 

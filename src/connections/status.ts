@@ -3,7 +3,6 @@ import { isComplete } from '../connectors/connector.ts';
 import type { NamedValue } from '../connectors/connector.ts';
 import type { Db } from '../db/client.ts';
 import type { Connection, Connector } from '../db/generated/prisma/client.ts';
-import type { Plan } from '../db/generated/prisma/enums.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { DomainError } from '../lib/domain-error.ts';
 import type { StatusEvents, StatusSubscription, Wake } from '../events/status-events.ts';
@@ -40,23 +39,22 @@ export interface ConnectionView {
   endsAt: Date | null;
 }
 
-type ConnectorWithPlan = Connector & { workspace: { plan: Plan } };
-
-export function connectorFacts(connector: ConnectorWithPlan): NonNullable<StatusFacts['connector']> {
-  const { deletedAt, clientFingerprint, scopesFingerprint } = connector;
+export function connectorFacts(connector: store.ConnectorInWorkspace): NonNullable<StatusFacts['connector']> {
+  const { deletedAt, clientFingerprint, scopesFingerprint, providerKey, kind, workspace } = connector;
   return {
     deletedAt,
     clientFingerprint,
     scopesFingerprint,
     complete: isComplete(connector),
-    plan: connector.workspace.plan,
+    plan: workspace.plan,
+    available: !workspace.switchedOff.some((off) => off.providerKey === providerKey && off.kind === kind),
   };
 }
 
 /** Puts together what is known. `connection` null: there is no row yet, which means not connected. */
 export function viewConnection(
   id: string,
-  connector: ConnectorWithPlan,
+  connector: store.ConnectorInWorkspace,
   connection: Connection | null,
   now: Date,
 ): ConnectionView {
@@ -88,7 +86,7 @@ function configOf(connector: Connector, connection: Connection): NamedValue[] {
 }
 
 interface Rows {
-  connectors: Map<string, ConnectorWithPlan>;
+  connectors: Map<string, store.ConnectorInWorkspace>;
   connections: Map<string, Connection>;
 }
 

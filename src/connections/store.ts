@@ -1,11 +1,18 @@
 import { randomInt } from 'node:crypto';
 import type { Db, Tx } from '../db/client.ts';
 import { type Connection, type Connector, type Credential, Prisma } from '../db/generated/prisma/client.ts';
-import type { ConnectBinding, ConnectorRefusal, Plan } from '../db/generated/prisma/enums.ts';
+import type { ConnectBinding, ConnectorKind, ConnectorRefusal, Plan } from '../db/generated/prisma/enums.ts';
 
-/** A connector with its workspace's plan, a connection that may not be there, and its tokens where they were asked for. */
+/** What of a workspace decides whether its connectors can be used. */
+const standing = { select: { plan: true, switchedOff: { select: { providerKey: true, kind: true } } } } as const;
+
+export type ConnectorInWorkspace = Connector & {
+  workspace: { plan: Plan; switchedOff: { providerKey: string; kind: ConnectorKind }[] };
+};
+
+/** A connector as it stands in its workspace, a connection that may not be there, and its tokens where they were asked for. */
 export interface ConnectionRow {
-  connector: Connector & { workspace: { plan: Plan } };
+  connector: ConnectorInWorkspace;
   connection: Connection | null;
   credential: Credential | null;
 }
@@ -18,7 +25,7 @@ export async function findWithCredential(
   const row = await db.connector.findFirst({
     where: { id: key.connectorId, workspaceId: key.workspaceId },
     include: {
-      workspace: { select: { plan: true } },
+      workspace: standing,
       connections: { where: { id: key.connectionId }, include: { credential: true } },
     },
   });
@@ -32,12 +39,60 @@ export async function findWithCredential(
 export function findConnectors(db: Db, ids: string[], workspaceIds: string[] | null) {
   return db.connector.findMany({
     where: { id: { in: ids }, ...(workspaceIds && { workspaceId: { in: workspaceIds } }) },
-    include: { workspace: { select: { plan: true } } },
+    include: { workspace: standing },
   });
 }
 
 export function findConnections(db: Db, ids: string[]) {
   return db.connection.findMany({ where: { id: { in: ids } } });
+}
+
+/** Whom a list of connections holds, and which part of it. Cursors are ids; `descending` reads it from its end. */
+export interface ConnectionPage {
+  status: 'NOT_CONNECTED' | 'CONNECTED' | 'RECONNECT_REQUIRED' | null;
+  appId: string | null;
+  after: string | null;
+  before: string | null;
+  limit: number;
+  descending: boolean;
+}
+
+/** The statuses of deriveStatus as conditions, for connectors that can be used: the same facts, compared where the rows are. */
+function statusIs(status: ConnectionPage['status'], now: Date): Prisma.Sql {
+  const mustReconnect = Prisma.sql`(connection."refusedAt" IS NOT NULL
+    OR connection."clientFingerprint" <> connector."clientFingerprint"
+    OR (connection."grantExpiresAt" IS NOT NULL AND connection."grantExpiresAt" <= ${now})
+    OR connection."scopesFingerprint" <> connector."scopesFingerprint")`;
+  switch (status) {
+    case null:
+      return Prisma.sql`TRUE`;
+    case 'NOT_CONNECTED':
+      return Prisma.sql`connection."disconnectedAt" IS NOT NULL`;
+    case 'CONNECTED':
+      return Prisma.sql`connection."disconnectedAt" IS NULL AND NOT ${mustReconnect}`;
+    case 'RECONNECT_REQUIRED':
+      return Prisma.sql`connection."disconnectedAt" IS NULL AND ${mustReconnect}`;
+  }
+}
+
+/** The same page of the connections of each connector, by id, in one statement. */
+export function findConnectionIds(db: Db, connectorIds: readonly string[], page: ConnectionPage, now: Date) {
+  const order = page.descending ? Prisma.sql`DESC` : Prisma.sql`ASC`;
+  const conditions = [
+    Prisma.sql`connection."connectorId" = connector.id`,
+    Prisma.sql`app."deletedAt" IS NULL`,
+    statusIs(page.status, now),
+    ...(page.appId === null ? [] : [Prisma.sql`connection."appId" = ${page.appId}`]),
+    ...(page.after === null ? [] : [Prisma.sql`connection.id > ${page.after}`]),
+    ...(page.before === null ? [] : [Prisma.sql`connection.id < ${page.before}`]),
+  ];
+  return db.$queryRaw<{ connectorId: string; id: string }[]>`
+    SELECT connector.id AS "connectorId", page.id
+    FROM connector CROSS JOIN LATERAL (
+      SELECT connection.id FROM connection JOIN app ON app.id = connection."appId"
+      WHERE ${Prisma.join(conditions, ' AND ')}
+      ORDER BY connection.id ${order} LIMIT ${page.limit}) page
+    WHERE connector.id = ANY(${connectorIds}) ORDER BY page.id ${order}`;
 }
 
 // --- connect flows ---

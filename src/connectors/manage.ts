@@ -13,7 +13,7 @@ import type { Caller } from '../workspaces/caller.ts';
 import { ConfirmationRequiredError, NotFoundError, ValidationError } from '../workspaces/errors.ts';
 import { assertCan } from '../workspaces/membership.ts';
 import { assertPlanIncludesConnectors } from '../workspaces/plan.ts';
-import { findPlan } from '../workspaces/store.ts';
+import { findPlan, findSwitchedOff } from '../workspaces/store.ts';
 import {
   type CustomProvider,
   clientFingerprint,
@@ -28,6 +28,7 @@ import {
   readScopes,
   scopesFingerprint,
 } from './connector.ts';
+import { ConnectorDisabledError } from './errors.ts';
 import type { ResolveServer } from './server.ts';
 import * as store from './store.ts';
 
@@ -101,6 +102,7 @@ export async function addConnector(deps: ConnectorDeps, caller: Caller, input: A
   };
   const secret = reader.take(readPasted(input.clientSecret ?? '', 'client secret', 'input.clientSecret', 4096));
   reader.finish();
+  if (await findSwitchedOff(deps.db, { ...input, providerKey })) throw new ConnectorDisabledError();
   const connector = await store.insertConnector(deps.db, {
     ...row,
     id,
@@ -118,8 +120,52 @@ export async function addConnector(deps: ConnectorDeps, caller: Caller, input: A
  * with the connector's, which is what makes them RECONNECT_REQUIRED; changing back makes them agree again.
  */
 export async function editConnector(deps: ConnectorDeps, caller: Caller, input: EditConnectorInput) {
-  const current = await requireConnector(deps, caller, input.connectorId);
-  await assertPlan(deps, current.workspaceId);
+  const current = await requireEditable(deps, caller, input.connectorId);
+  const edit = readEdit(deps, current, input);
+  const connector = await deps.db.$transaction(async (tx) => {
+    const before = await store.lockConnector(tx, current.id);
+    if (!before) throw new NotFoundError('connector');
+    const { providerKey: _, ...columns } = applyEdit(before, edit);
+    // what the provider refused may have been what was changed here: the next request tells
+    const isUnchanged =
+      !edit.secret &&
+      columns.clientFingerprint === before.clientFingerprint &&
+      columns.scopesFingerprint === before.scopesFingerprint;
+    return store.updateConnector(tx, current.id, {
+      ...columns,
+      ...(!isUnchanged && { refusal: null, refusedAt: null }),
+      clientSecretSealed: edit.secret
+        ? seal(deps.keyring, clientSecretOwner(current.id), new Secret(edit.secret))
+        : before.clientSecretSealed,
+    });
+  });
+  deps.events.publish({ connectorId: connector.id });
+  return { connector, notices: [...edit.notices, ...(await checkOnSave(deps, connector))] };
+}
+
+/**
+ * The connector that an edit is for.
+ * @throws as editConnector
+ */
+export async function requireEditable(deps: { db: Db }, caller: Caller, connectorId: string): Promise<Connector> {
+  const connector = await requireConnector(deps, caller, connectorId);
+  await assertPlan(deps, connector.workspaceId);
+  return connector;
+}
+
+/** An edit that has been read: what is given of it, a new secret, and what to tell the admin. */
+interface ConnectorEdit {
+  given: Partial<Pick<store.ConnectorColumns, 'name' | 'clientId' | 'scopes' | 'connectionConfig' | 'custom'>>;
+  secret: string | null;
+  notices: Notice[];
+}
+
+/** @throws ValidationError with every fault that the input alone shows */
+export function readEdit(
+  deps: Pick<ConnectorDeps, 'checkUrl'>,
+  current: Connector,
+  input: EditConnectorInput,
+): ConnectorEdit {
   const provider = findProvider(current.providerKey);
   const reader = createReader();
   if (input.custom && current.providerKey !== CUSTOM_PROVIDER_KEY) {
@@ -144,48 +190,36 @@ export async function editConnector(deps: ConnectorDeps, caller: Caller, input: 
   if (input.clientSecret !== null && secret === null)
     reader.fault('input.clientSecret', 'A client secret cannot be blank.');
   reader.finish();
+  return { given, secret, notices: reader.notices };
+}
 
-  const connector = await deps.db.$transaction(async (tx) => {
-    const before = await store.lockConnector(tx, current.id);
-    if (!before) throw new NotFoundError('connector');
-    const row = {
-      providerKey: before.providerKey,
-      name: before.name,
-      clientId: before.clientId,
-      scopes: before.scopes,
-      connectionConfig: before.connectionConfig as unknown as NamedValue[],
-      custom: before.custom as CustomProvider | null,
-    };
-    const after = { ...row, ...given };
-    if (destinationChanged(row, after) && before.clientSecretSealed !== null && secret === null) {
-      throw new ValidationError([
-        {
-          path: 'input.clientSecret',
-          message: 'Enter the client secret again: it would go to another address than the one it was given for.',
-        },
-      ]);
-    }
-    const { providerKey: _, ...columns } = after;
-    const fingerprints = {
-      clientFingerprint: clientFingerprint(after),
-      scopesFingerprint: scopesFingerprint(after.scopes),
-    };
-    // what the provider refused may have been what was changed here: the next request tells
-    const isUnchanged =
-      !secret &&
-      fingerprints.clientFingerprint === before.clientFingerprint &&
-      fingerprints.scopesFingerprint === before.scopesFingerprint;
-    return store.updateConnector(tx, current.id, {
-      ...columns,
-      ...fingerprints,
-      ...(!isUnchanged && { refusal: null, refusedAt: null }),
-      clientSecretSealed: secret
-        ? seal(deps.keyring, clientSecretOwner(current.id), new Secret(secret))
-        : before.clientSecretSealed,
-    });
-  });
-  deps.events.publish({ connectorId: connector.id });
-  return { connector, notices: [...reader.notices, ...(await checkOnSave(deps, connector))] };
+/**
+ * What a connector is after an edit, but for its secret.
+ * @throws ValidationError where the stored secret would go to another address
+ */
+export function applyEdit(before: Connector, { given, secret }: ConnectorEdit) {
+  const row = {
+    providerKey: before.providerKey,
+    name: before.name,
+    clientId: before.clientId,
+    scopes: before.scopes,
+    connectionConfig: before.connectionConfig as unknown as NamedValue[],
+    custom: before.custom as CustomProvider | null,
+  };
+  const after = { ...row, ...given };
+  if (destinationChanged(row, after) && before.clientSecretSealed !== null && secret === null) {
+    throw new ValidationError([
+      {
+        path: 'input.clientSecret',
+        message: 'Enter the client secret again: it would go to another address than the one it was given for.',
+      },
+    ]);
+  }
+  return {
+    ...after,
+    clientFingerprint: clientFingerprint(after),
+    scopesFingerprint: scopesFingerprint(after.scopes),
+  };
 }
 
 /**
@@ -199,8 +233,8 @@ export async function deleteConnector(
 ): Promise<void> {
   const connector = await requireConnector(deps, caller, input.connectorId);
   if (!input.confirm) {
-    const { users, appIds } = await store.countUsers(deps.db, connector.id);
-    throw new ConfirmationRequiredError('connector', users, appIds);
+    const { users, apps } = await store.countUsers(deps.db, connector.id);
+    throw new ConfirmationRequiredError('delete-connector', users, apps);
   }
   try {
     const deleted = await deps.db.$transaction((tx) => store.tombstoneConnector(tx, connector, deps.clock.now()));
@@ -211,14 +245,14 @@ export async function deleteConnector(
   }
 }
 
-async function requireConnector(deps: ConnectorDeps, caller: Caller, connectorId: string): Promise<Connector> {
+async function requireConnector(deps: { db: Db }, caller: Caller, connectorId: string): Promise<Connector> {
   const connector = await store.findConnector(deps.db, connectorId);
   if (!connector) throw caller.kind === 'anonymous' ? caller.error : new NotFoundError('connector');
   assertCan(caller, 'connector.manage', connector.workspaceId, 'connector');
   return connector;
 }
 
-async function assertPlan(deps: ConnectorDeps, workspaceId: string): Promise<void> {
+async function assertPlan(deps: { db: Db }, workspaceId: string): Promise<void> {
   const workspace = await findPlan(deps.db, workspaceId);
   if (!workspace) throw new NotFoundError('workspace');
   assertPlanIncludesConnectors(workspace.plan);

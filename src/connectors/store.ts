@@ -1,6 +1,7 @@
 import type { Db, Tx } from '../db/client.ts';
 import { type Connector, Prisma } from '../db/generated/prisma/client.ts';
 import type { ConnectorKind } from '../db/generated/prisma/enums.ts';
+import type { AffectedApp } from '../workspaces/errors.ts';
 import type { CustomProvider, NamedValue } from './connector.ts';
 
 /** What of a connector an edit may change. */
@@ -48,15 +49,38 @@ export function updateConnector(tx: Tx, id: string, row: ConnectorColumns) {
   return tx.connector.update({ where: { id }, data: columns(row) });
 }
 
-/** The apps with users connected through the connector, and how many users that is. */
-export async function countUsers(db: Db, connectorId: string): Promise<{ users: number; appIds: string[] }> {
+/** How many are connected through the connector: in each app, and together. */
+export function countUsers(db: Db, connectorId: string) {
+  return countConnections(db, { connectorId });
+}
+
+/** Those of them that need not connect again as the connector is now. */
+export function countUndisturbed(
+  db: Db,
+  { id, clientFingerprint, scopesFingerprint }: Pick<Connector, 'id' | 'clientFingerprint' | 'scopesFingerprint'>,
+  now: Date,
+) {
+  return countConnections(db, {
+    connectorId: id,
+    clientFingerprint,
+    scopesFingerprint,
+    refusedAt: null,
+    OR: [{ grantExpiresAt: null }, { grantExpiresAt: { gt: now } }],
+  });
+}
+
+async function countConnections(
+  db: Db,
+  where: Prisma.ConnectionWhereInput,
+): Promise<{ users: number; apps: AffectedApp[] }> {
   const groups = await db.connection.groupBy({
     by: ['appId'],
-    where: { connectorId, disconnectedAt: null, app: { deletedAt: null } },
+    where: { ...where, disconnectedAt: null, app: { deletedAt: null } },
     _count: true,
     orderBy: { appId: 'asc' },
   });
-  return { users: groups.reduce((sum, group) => sum + group._count, 0), appIds: groups.map((group) => group.appId) };
+  const apps = groups.map(({ appId, _count }) => ({ appId, connections: _count }));
+  return { users: apps.reduce((sum, app) => sum + app.connections, 0), apps };
 }
 
 /** Access ends with this row and one outbox row, however many connections there are. False where it was gone already. */

@@ -15,6 +15,7 @@ import type { StreamEnd } from '../connections/status.ts';
 import { ConnectorDisabledError, ConnectorIncompleteError } from '../connectors/errors.ts';
 import { DomainError } from '../lib/domain-error.ts';
 import {
+  type AffectedApp,
   ConfirmationRequiredError,
   ForbiddenError,
   IdentityTokenExpiredError,
@@ -174,6 +175,20 @@ builder.objectType(ProviderUnavailableError, {
   }),
 });
 
+const AffectedConnections = builder.objectRef<AffectedApp>('AffectedConnections').implement({
+  description: 'Live connections of one app that an act would touch.',
+  fields: (t) => ({
+    app: t.prismaField({
+      type: 'App',
+      description: 'The app.',
+      // the client gathers these into one statement
+      resolve: (query, { appId }, _args, { features }) =>
+        features.db.app.findUniqueOrThrow({ ...query, where: { id: appId } }),
+    }),
+    count: t.exposeInt('connections', { description: 'How many there are.' }),
+  }),
+});
+
 builder.objectType(ConfirmationRequiredError, {
   name: 'ConfirmationRequiredError',
   description: 'The act is large: repeat it with `confirm: true`. Nothing has changed yet.',
@@ -186,9 +201,13 @@ builder.objectType(ConfirmationRequiredError, {
       resolve: (query, error, _args, { features }) =>
         features.db.app.findMany({
           ...query,
-          where: { id: { in: error.affectedAppIds } },
+          where: { id: { in: error.affectedConnections.map(({ appId }) => appId) } },
           orderBy: { createdAt: 'asc' },
         }),
+    }),
+    affectedConnections: t.expose('affectedConnections', {
+      type: [AffectedConnections],
+      description: 'How many live connections each of these apps has: of its users, or the one that it shares.',
     }),
   }),
 });

@@ -1,3 +1,4 @@
+import { type DefaultConnectionArguments, resolveCursorConnection } from '@pothos/plugin-relay';
 import {
   type DocumentNode,
   getArgumentValues,
@@ -63,8 +64,34 @@ function pagingFault({ first, last, after, before }: Record<string, unknown>): s
   return null;
 }
 
+const cursorPrefix = 'GPC:S:';
+
 /** Whether a text is a cursor as the pages give them: of an entry's id. */
 function isCursor(text: string): boolean {
   const decoded = Buffer.from(text, 'base64');
   return decoded.toString('base64') === text && /^GPC:S:[A-Za-z0-9_.-]{1,200}$/.test(decoded.toString('latin1'));
+}
+
+/** The cursor of an entry, as plugin-prisma writes them. */
+export function cursorOf(id: string): string {
+  return Buffer.from(cursorPrefix + id).toString('base64');
+}
+
+/** The entry of a cursor that has passed `checkPaging`. */
+export function idOfCursor(cursor: string): string {
+  return Buffer.from(cursor, 'base64').toString().slice(cursorPrefix.length);
+}
+
+/** A page of a list that is there as a whole, by the same arguments and cursors as those that plugin-prisma reads. */
+export function pageOf<T extends { id: string }>(all: readonly T[], args: DefaultConnectionArguments) {
+  return resolveCursorConnection<Promise<T[]>>(
+    { args, toCursor: ({ id }: T) => cursorOf(id) },
+    async ({ before, after, limit, inverted }) => {
+      const at = (cursor: string) => all.findIndex(({ id }) => id === idOfCursor(cursor));
+      const from = after === undefined ? 0 : at(after) + 1 || all.length; // what is gone has nothing behind it
+      const to = before === undefined ? all.length : Math.max(0, at(before));
+      const part = all.slice(from, to);
+      return (inverted ? part.toReversed() : part).slice(0, limit);
+    },
+  );
 }

@@ -2,10 +2,12 @@ import { builder } from './builder.ts';
 import './errors.ts';
 import './types/viewer.ts';
 import './types/workspace.ts';
+import './types/availability.ts';
 import './types/app.ts';
 import './types/provider.ts';
 import './types/connector.ts';
 import './types/connection.ts';
+import './types/connection-list.ts';
 import './types/deleted-connector.ts';
 
 builder.queryType({ description: 'What can be read.' });

@@ -87,7 +87,7 @@ export async function deleteApp(
   const app = await requireApp(deps, caller, input.appId);
   if (!input.confirm) {
     const users = await store.countAppUsers(deps.db, app.id);
-    throw new ConfirmationRequiredError('app', users, [app.id]);
+    throw new ConfirmationRequiredError('delete-app', users, [{ appId: app.id, connections: users }]);
   }
   await deps.db.$transaction((tx) => store.tombstoneApp(tx, app, deps.clock.now()));
   deps.events.publish({ workspaceId: app.workspaceId });

@@ -86,16 +86,34 @@ export function unregisteredOrigin(origin: string): Remedy {
   };
 }
 
+/** Connections of one app that an act would touch. */
+export interface AffectedApp {
+  appId: string;
+  connections: number;
+}
+
+const number = (count: number, one: string) => `${count} ${count === 1 ? one : `${one}s`}`;
+
+/** What an act would do to so many users, or connections, in so many apps. */
+const consequences = {
+  'delete-connector': (users: number, _: number, apps: string) =>
+    `Deleting this connector disconnects ${number(users, 'user')} in ${apps} and cannot be undone.`,
+  'delete-app': (users: number, _: number, apps: string) =>
+    `Deleting this app disconnects ${number(users, 'user')} in ${apps} and cannot be undone.`,
+  'switch-off': (_: number, connections: number, apps: string) =>
+    `Switching this off blocks ${number(connections, 'connection')} in ${apps} until it is switched on again.`,
+};
+
 /** The act is large: it must be confirmed. Nothing has changed yet. */
 export class ConfirmationRequiredError extends DomainError {
   readonly code = 'CONFIRMATION_REQUIRED';
   readonly affectedUsers: number;
-  readonly affectedAppIds: string[];
+  readonly affectedConnections: AffectedApp[];
 
-  constructor(what: string, affectedUsers: number, affectedAppIds: string[]) {
-    const users = `${affectedUsers} ${affectedUsers === 1 ? 'user' : 'users'}`;
-    const apps = `${affectedAppIds.length} ${affectedAppIds.length === 1 ? 'app' : 'apps'}`;
-    super(`Deleting this ${what} disconnects ${users} in ${apps} and cannot be undone. Nothing has changed yet.`, {
+  constructor(act: keyof typeof consequences, affectedUsers: number, affectedConnections: AffectedApp[]) {
+    const connections = affectedConnections.reduce((sum, app) => sum + app.connections, 0);
+    const apps = number(affectedConnections.length, 'app');
+    super(`${consequences[act](affectedUsers, connections, apps)} Nothing has changed yet.`, {
       remedy: remedy(
         'ADMIN',
         'Look at the apps and the number of users affected.',
@@ -103,6 +121,6 @@ export class ConfirmationRequiredError extends DomainError {
       ),
     });
     this.affectedUsers = affectedUsers;
-    this.affectedAppIds = affectedAppIds;
+    this.affectedConnections = affectedConnections;
   }
 }

@@ -11,6 +11,7 @@ const lowestRole = {
   'key.manage': 'ADMIN',
   'app.manage': 'ADMIN',
   'connector.manage': 'ADMIN',
+  'availability.manage': 'ADMIN',
 } as const satisfies Record<string, WorkspaceRole>;
 
 export type WorkspaceAction = keyof typeof lowestRole;

@@ -1,5 +1,5 @@
 import type { Db, Tx } from '../db/client.ts';
-import type { Plan, WorkspaceRole } from '../db/generated/prisma/enums.ts';
+import type { ConnectorKind, Plan, WorkspaceRole } from '../db/generated/prisma/enums.ts';
 import type { AppOrigin } from './origin.ts';
 import { isLocalhost } from './origin.ts';
 
@@ -15,6 +15,41 @@ export function updatePlan(db: Db, workspaceId: string, plan: Plan) {
 
 export function findPlan(db: Db, workspaceId: string) {
   return db.workspace.findUnique({ where: { id: workspaceId }, select: { plan: true } });
+}
+
+/** A provider in a workspace, for one kind of connector. */
+export interface ProviderUse {
+  workspaceId: string;
+  providerKey: string;
+  kind: ConnectorKind;
+}
+
+const useOf = ({ workspaceId, providerKey, kind }: ProviderUse) => ({ workspaceId, providerKey, kind });
+
+/** Null where the provider is on. */
+export function findSwitchedOff(db: Db, use: ProviderUse) {
+  return db.providerAvailability.findUnique({ where: { workspaceId_providerKey_kind: useOf(use) } });
+}
+
+export async function switchOff(db: Db, use: ProviderUse, at: Date): Promise<void> {
+  await db.providerAvailability.createMany({ data: { ...useOf(use), createdAt: at }, skipDuplicates: true });
+}
+
+export async function switchOn(db: Db, use: ProviderUse): Promise<void> {
+  await db.providerAvailability.deleteMany({ where: useOf(use) });
+}
+
+/** The live connections of a provider in each app of a workspace. A user with several of them counts once. */
+export function countUse(db: Db, { workspaceId, providerKey, kind }: ProviderUse) {
+  return db.$queryRaw<{ appId: string; connections: number; users: number }[]>`
+    SELECT connection."appId", count(*)::int AS connections, count(DISTINCT connection."userId")::int AS users
+    FROM connection
+    JOIN connector ON connector.id = connection."connectorId"
+    JOIN app ON app.id = connection."appId"
+    WHERE connector."workspaceId" = ${workspaceId} AND connector."providerKey" = ${providerKey}
+      AND connector.kind = ${kind}::"ConnectorKind" AND connector."deletedAt" IS NULL
+      AND connection."disconnectedAt" IS NULL AND app."deletedAt" IS NULL
+    GROUP BY connection."appId", app."createdAt" ORDER BY app."createdAt", connection."appId"`;
 }
 
 /** Serialises changes to a workspace's members: whoever holds the row decides alone. */

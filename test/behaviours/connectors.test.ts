@@ -486,7 +486,7 @@ test('15. deleting asks first: the answer names the apps and the number of users
       await service.graphql(
         `mutation ($input: DeleteConnectorInput!) { deleteConnector(input: $input) { __typename
            ... on DeleteConnectorPayload { deletedConnectorId } ... on UserError { code }
-           ... on ConfirmationRequiredError { message affectedUsers affectedApps { id } remedy { actor } } } }`,
+           ... on ConfirmationRequiredError { message affectedUsers affectedApps { id } affectedConnections { app { id } count } remedy { actor } } } }`,
         { input: { connectorId: connector.id, ...(confirm !== undefined && { confirm }) } },
         workspace.owner,
       ),
@@ -499,6 +499,13 @@ test('15. deleting asks first: the answer names the apps and the number of users
       message: 'Deleting this connector disconnects 3 users in 2 apps and cannot be undone. Nothing has changed yet.',
       affectedUsers: 3,
       affectedApps: [{ id: app.id }, { id: other.id }],
+      affectedConnections: expect.toSatisfy(
+        (apps: { app: { id: string }; count: number }[]) =>
+          apps
+            .map(({ app: { id }, count }) => `${id} ${count}`)
+            .sort()
+            .join() === [`${app.id} 2`, `${other.id} 1`].sort().join(),
+      ),
       remedy: { actor: 'ADMIN' },
     });
   }

@@ -22,6 +22,7 @@ describe('status', () => {
     deletedAt: null,
     complete: true,
     plan: 'BUILDER',
+    available: true,
     clientFingerprint: 'client',
     scopesFingerprint: 'scopes',
   };
@@ -58,6 +59,9 @@ describe('status', () => {
     ['the person has disconnected', [{}, { disconnectedAt: now }], 'NOT_CONNECTED'],
     ['they disconnected after a refusal', [{}, { disconnectedAt: now, refusedAt: now }], 'NOT_CONNECTED'],
     ['there is no connector', [null, {}], 'NOT_FOUND'],
+    ['its provider is switched off', [{ available: false }, {}], 'CONNECTOR_DISABLED'],
+    ['it is switched off and a draft', [{ available: false, complete: false }, null], 'CONNECTOR_DISABLED'],
+    ['the plan is too low and it is switched off', [{ plan: 'FREE', available: false }, {}], 'PLAN_REQUIRED'],
     ['the connector was deleted', [{ deletedAt: now }, {}], 'NOT_FOUND'],
     ['the connector is a draft', [{ complete: false }, null], 'CONNECTOR_INCOMPLETE'],
     ['the plan is FREE', [{ plan: 'FREE' }, {}], 'PLAN_REQUIRED'],

@@ -190,6 +190,16 @@ const custom = {
 };
 const newOrigin = () => ({ kind: 'CUSTOM', origin: `https://h${randomUUID()}.example.com` });
 
+const editOf = (connectorId: string) => ({
+  connectorId,
+  name: 'Connector',
+  clientId: 'id',
+  clientSecret: 'secret',
+  scopes: ['read'],
+  connectionConfig: [],
+  custom,
+});
+
 /** A workspace with one of everything, and makers of more that a test may use up. */
 export interface Place {
   workspace: { id: string; ownerKey: string; owner: Headers };
@@ -288,9 +298,16 @@ export const calls: Record<string, { by: RightCaller; variables: (place: Place) 
   'Query.viewer': { by: 'owner', variables: () => ({}) },
   'Query.node': { by: 'owner', variables: ({ connectorId }) => ({ id: connectorId }) },
   'Query.workspace': { by: 'owner', variables: ({ workspace }) => ({ id: workspace.id }) },
-  'Query.workspaces': { by: 'owner', variables: () => ({ first: 100 }) },
+  'Query.workspaces': {
+    by: 'owner',
+    variables: () => ({ first: 100, filter: { search: 'work', plan: 'ENTERPRISE' } }),
+  },
   'Query.app': { by: 'owner', variables: ({ app }) => ({ id: app.id }) },
   'Query.connector': { by: 'owner', variables: ({ connectorId }) => ({ id: connectorId }) },
+  'Query.previewConnectorEdit': {
+    by: 'owner',
+    variables: async ({ fresh }) => ({ input: editOf(await fresh.customConnector()) }),
+  },
   'Query.availableConnectors': { by: 'backend with user', variables: () => ({}) },
   'Query.providers': { by: 'owner', variables: () => ({ search: 'calendar' }) },
   'Query.currentAppUserConnection': {
@@ -366,21 +383,18 @@ export const calls: Record<string, { by: RightCaller; variables: (place: Place) 
   },
   'Mutation.editConnector': {
     by: 'owner',
-    variables: async ({ fresh }) => ({
-      input: {
-        connectorId: await fresh.customConnector(),
-        name: 'Connector',
-        clientId: 'id',
-        clientSecret: 'secret',
-        scopes: ['read'],
-        connectionConfig: [],
-        custom,
-      },
-    }),
+    variables: async ({ fresh }) => ({ input: editOf(await fresh.customConnector()) }),
   },
   'Mutation.deleteConnector': {
     by: 'owner',
     variables: async ({ fresh }) => ({ input: { connectorId: await fresh.connector(), confirm: true } }),
+  },
+  'Mutation.setProviderAvailability': {
+    by: 'owner',
+    variables: ({ workspace }) => ({
+      // slack: nothing of these places hangs on it
+      input: { workspaceId: workspace.id, providerKey: 'slack', kind: 'SHARED', available: false, confirm: true },
+    }),
   },
   'Mutation.connectAppUser': {
     by: 'backend with user',

@@ -1,3 +1,4 @@
+import { prismaConnectionHelpers } from '@pothos/plugin-prisma';
 import { globalId, idOf } from '../../lib/global-id.ts';
 import type { Secret } from '../../lib/secret.ts';
 import { redirectUrisOf } from '../../connectors/connector.ts';
@@ -5,10 +6,11 @@ import { createApp, deleteApp, editApp, type IdentityInput } from '../../workspa
 import { createAppKey, revokeAppKey } from '../../workspaces/keys.ts';
 import { originsOf } from '../../workspaces/origin.ts';
 import { builder, confirmable } from '../builder.ts';
-import { appKeysVisibleTo, appsVisibleTo, connectorsVisibleTo } from '../visibility.ts';
+import { appKeysVisibleTo, appsVisibleTo } from '../visibility.ts';
 import { Connector } from './connector.ts';
 import { OriginKind } from './enums.ts';
 import { RedirectUri } from './redirect-uri.ts';
+import { ConnectorFilter, connectorsWhere, filterArg } from './workspace.ts';
 
 const oldestFirst = [{ createdAt: 'asc' as const }, { id: 'asc' as const }];
 
@@ -30,6 +32,8 @@ const AppKey = builder.prismaNode('AppKey', {
     revokedAt: t.expose('revokedAt', { type: 'DateTime', nullable: true }),
   }),
 });
+
+const connectorPages = prismaConnectionHelpers(builder, Connector, { cursor: 'id' });
 
 export const App = builder.prismaNode('App', {
   id: { field: 'id' },
@@ -55,16 +59,23 @@ export const App = builder.prismaNode('App', {
       select: { origins: { orderBy: { position: 'asc' } } },
       resolve: (app, _args, { features }) => redirectUrisOf([app], features.publicUrl, null),
     }),
-    connectors: t.prismaConnection({
+    connectors: t.connection({
       type: Connector,
-      cursor: 'id',
       description: "The connectors that the app may use: all of its workspace's, oldest first.",
-      resolve: (query, { workspaceId }, _args, { caller, features }) =>
-        features.db.connector.findMany({
-          ...query,
-          where: { workspaceId, AND: connectorsVisibleTo(caller) },
-          orderBy: oldestFirst,
-        }),
+      args: { filter: t.arg({ type: ConnectorFilter, ...filterArg }) },
+      // whoever sees an app sees its workspace's connectors: they come along with it, in one statement for any number of apps
+      select: ({ filter, ...page }, context, nestedSelection) => ({
+        workspace: {
+          select: {
+            connectors: {
+              ...connectorPages.getQuery(page, context, nestedSelection),
+              where: connectorsWhere(filter),
+              orderBy: oldestFirst,
+            },
+          },
+        },
+      }),
+      resolve: (app, args, context) => connectorPages.resolve(app.workspace.connectors, args, context, app),
     }),
     keys: t.relatedConnection('keys', {
       cursor: 'id',

@@ -7,7 +7,6 @@ import { idOf } from '../../lib/global-id.ts';
 import { NotFoundError } from '../../workspaces/errors.ts';
 import { builder } from '../builder.ts';
 import { asValue, flowErrors, streamEnded, UserError } from '../errors.ts';
-import { connectorsVisibleTo } from '../visibility.ts';
 import { ConnectBinding, ConnectionStatus, ReconnectReason } from './enums.ts';
 import { ConnectionConfigEntry } from './named-value.ts';
 
@@ -72,16 +71,6 @@ builder.objectType(AppUserConnection, {
     }),
   }),
 });
-
-builder.objectField(AppUserConnection, 'connector', (t) =>
-  t.prismaField({
-    type: 'Connector',
-    nullable: true,
-    description: 'What it is connected through; null once that is deleted.',
-    resolve: (query, { connectorId }, _args, { caller, features }) =>
-      features.db.connector.findFirst({ ...query, where: { id: connectorId, AND: connectorsVisibleTo(caller) } }),
-  }),
-);
 
 const CurrentAppUserConnection = builder.objectRef<TokenAnswer>('CurrentAppUserConnection').implement({
   description: "The calling user's access token, for backend functions only. No other type carries one.",

@@ -4,20 +4,42 @@ import {
   type Notice as ConnectorNotice,
   redirectUrisOf,
 } from '../../connectors/connector.ts';
-import { addConnector, deleteConnector, editConnector } from '../../connectors/manage.ts';
+import {
+  addConnector,
+  deleteConnector,
+  editConnector,
+  type EditConnectorInput as Edit,
+} from '../../connectors/manage.ts';
+import { type ConnectorEditPreview as Preview, previewConnectorEdit } from '../../connectors/preview.ts';
 import { connectionId } from '../../connections/connection.ts';
 import { flowError } from '../../connections/errors.ts';
 import { globalId, idOf } from '../../lib/global-id.ts';
 import { callingApp, callingUser } from '../../workspaces/caller.ts';
 import { can } from '../../workspaces/membership.ts';
 import { builder, confirmable } from '../builder.ts';
+import type { GraphqlContext } from '../context.ts';
 import { asValue, UserError } from '../errors.ts';
 import { appsVisibleTo, connectorsUsableBy, connectorsVisibleTo } from '../visibility.ts';
 import { AppUserConnection } from './connection.ts';
-import { ClientAuthentication, ConnectorKind } from './enums.ts';
+import { ClientAuthentication, ConnectorKind, ReconnectReason } from './enums.ts';
 import { ConnectionConfigEntry, ConnectionConfigEntryInput } from './named-value.ts';
 import { Provider, providerOf } from './provider.ts';
 import { RedirectUri } from './redirect-uri.ts';
+
+type Owned = { id: string; providerKey: string; workspaceId: string };
+
+/** The apps of connectors' workspaces as far as the caller sees them, oldest first, read in one go. */
+async function appsOf(connectors: readonly Owned[], { caller, features }: GraphqlContext) {
+  const own = callingApp(caller);
+  if (own) return () => [own];
+  const workspaceIds = [...new Set(connectors.map(({ workspaceId }) => workspaceId))];
+  const apps = await features.db.app.findMany({
+    where: { workspaceId: { in: workspaceIds }, AND: appsVisibleTo(caller) },
+    select: { workspaceId: true, origins: { orderBy: { position: 'asc' } } },
+    orderBy: { createdAt: 'asc' },
+  });
+  return (workspaceId: string) => apps.filter((app) => app.workspaceId === workspaceId);
+}
 
 export const Connector = builder.prismaNode('Connector', {
   id: { field: 'id' },
@@ -45,22 +67,18 @@ export const Connector = builder.prismaNode('Connector', {
       select: { connectionConfig: true },
       resolve: ({ connectionConfig }) => connectionConfig as unknown as NamedValue[],
     }),
-    redirectUris: t.field({
-      type: [RedirectUri],
+    redirectUris: t.loadableList({
+      type: RedirectUri,
       description:
         "The redirect URIs to register at the provider: those of the calling app or, for members, of all the workspace's apps; the service's own last.",
-      select: { id: true, providerKey: true, workspaceId: true },
-      resolve: async (connector, _args, { caller, features }) => {
-        const own = callingApp(caller);
-        const apps = own
-          ? [own]
-          : await features.db.app.findMany({
-              where: { workspaceId: connector.workspaceId, AND: appsVisibleTo(caller) },
-              select: { origins: { orderBy: { position: 'asc' } } },
-              orderBy: { createdAt: 'asc' },
-            });
-        return redirectUrisOf(apps, features.publicUrl, connector);
+      loaderOptions: { cache: false },
+      load: async (connectors: Owned[], context) => {
+        const apps = await appsOf(connectors, context);
+        return connectors.map((connector) =>
+          redirectUrisOf(apps(connector.workspaceId), context.features.publicUrl, connector),
+        );
       },
+      resolve: (connector): Owned => connector,
     }),
     currentUserConnection: t.field({
       type: AppUserConnection,
@@ -86,6 +104,22 @@ export const Connector = builder.prismaNode('Connector', {
     updatedAt: t.expose('updatedAt', { type: 'DateTime' }),
   }),
 });
+
+builder.objectField(AppUserConnection, 'connector', (t) =>
+  t.loadable({
+    type: Connector,
+    nullable: true,
+    description: 'What it is connected through; null once that is deleted.',
+    loaderOptions: { cache: false },
+    load: async (ids: string[], { caller, features }) => {
+      const connectors = await features.db.connector.findMany({
+        where: { id: { in: [...new Set(ids)] }, AND: connectorsVisibleTo(caller) },
+      });
+      return ids.map((id) => connectors.find((connector) => connector.id === id) ?? null);
+    },
+    resolve: ({ connectorId }) => connectorId,
+  }),
+);
 
 builder.queryFields((t) => ({
   connector: t.prismaField({
@@ -258,27 +292,44 @@ builder.mutationField('addConnector', (t) =>
   }),
 );
 
-const EditConnectorInput = builder.inputType('EditConnectorInput', {
-  description:
-    'What to change of a connector; what is left out stays. Changed scopes ask every user to reconnect until they are put back; a rotated secret disturbs nobody.',
-  fields: (t) => ({
-    connectorId: t.id({ description: 'The connector.' }),
-    name: t.string({ required: false, description: 'At most 100 characters.' }),
-    clientId: t.string({ required: false, description: 'Another client: its users must reconnect.' }),
-    clientSecret: t.string({ required: false, description: 'It is never shown again.' }),
-    scopes: t.stringList({ required: false, description: 'All scopes from now on, one a line.' }),
-    connectionConfig: t.field({
-      type: [ConnectionConfigEntryInput],
-      required: false,
-      description: 'All further settings from now on. Asks for the client secret again.',
+const editInput = (name: string, description: string) =>
+  builder.inputType(name, {
+    description,
+    fields: (t) => ({
+      connectorId: t.id({ description: 'The connector.' }),
+      name: t.string({ required: false, description: 'At most 100 characters.' }),
+      clientId: t.string({ required: false, description: 'Another client: its users must reconnect.' }),
+      clientSecret: t.string({ required: false, description: 'It is never shown again.' }),
+      scopes: t.stringList({ required: false, description: 'All scopes from now on, one a line.' }),
+      connectionConfig: t.field({
+        type: [ConnectionConfigEntryInput],
+        required: false,
+        description: 'All further settings from now on. Asks for the client secret again.',
+      }),
+      custom: t.field({
+        type: CustomProviderInput,
+        required: false,
+        description: 'For the provider "custom" only. New addresses ask for the client secret again.',
+      }),
     }),
-    custom: t.field({
-      type: CustomProviderInput,
-      required: false,
-      description: 'For the provider "custom" only. New addresses ask for the client secret again.',
-    }),
-  }),
-});
+  });
+
+const EditConnectorInput = editInput(
+  'EditConnectorInput',
+  'What to change of a connector; what is left out stays. Changed scopes ask every user to reconnect until they are put back; a rotated secret disturbs nobody.',
+);
+
+function editOf(input: typeof EditConnectorInput.$inferInput): Edit {
+  return {
+    connectorId: idOf('Connector', input.connectorId) ?? '',
+    name: input.name ?? null,
+    clientId: input.clientId ?? null,
+    clientSecret: input.clientSecret ?? null,
+    scopes: input.scopes ?? null,
+    connectionConfig: input.connectionConfig ?? null,
+    custom: customOf(input.custom),
+  };
+}
 
 builder.mutationField('editConnector', (t) =>
   t.field({
@@ -286,16 +337,49 @@ builder.mutationField('editConnector', (t) =>
     errors: {},
     description: 'Changes a connector in place; its apps see it at once. OWNER and ADMIN.',
     args: { input: t.arg({ type: EditConnectorInput, description: 'What to change.' }) },
-    resolve: (_root, { input }, { caller, features }) =>
-      editConnector(features, caller, {
-        connectorId: idOf('Connector', input.connectorId) ?? '',
-        name: input.name ?? null,
-        clientId: input.clientId ?? null,
-        clientSecret: input.clientSecret ?? null,
-        scopes: input.scopes ?? null,
-        connectionConfig: input.connectionConfig ?? null,
-        custom: customOf(input.custom),
-      }),
+    resolve: (_root, { input }, { caller, features }) => editConnector(features, caller, editOf(input)),
+  }),
+);
+
+const PreviewConnectorEditInput = editInput(
+  'PreviewConnectorEditInput',
+  'An edit to look at before it is made: the same fields as EditConnectorInput.',
+);
+
+const ConnectorEditPreview = builder.objectRef<Preview>('ConnectorEditPreview').implement({
+  description: 'What an edit would do. Nothing has changed.',
+  fields: (t) => ({
+    affectedUsers: t.exposeInt('users', {
+      description: 'How many users would have to connect again who need not as things are.',
+    }),
+    affectedApps: t.prismaField({
+      type: ['App'],
+      description: 'The apps in which they are connected.',
+      resolve: (query, { apps }, _args, { features }) =>
+        features.db.app.findMany({
+          ...query,
+          where: { id: { in: apps.map(({ appId }) => appId) } },
+          orderBy: { createdAt: 'asc' },
+        }),
+    }),
+    reconnectReason: t.expose('reconnectReason', {
+      type: ReconnectReason,
+      nullable: true,
+      description: 'Why they would have to; null where nobody would.',
+    }),
+    scopesAdded: t.exposeStringList('scopesAdded', { description: 'What would be asked for that is not now.' }),
+    scopesRemoved: t.exposeStringList('scopesRemoved', { description: 'What would not be asked for any more.' }),
+  }),
+});
+
+builder.queryField('previewConnectorEdit', (t) =>
+  t.field({
+    type: ConnectorEditPreview,
+    errors: {},
+    description:
+      'What editConnector would do with the same input, and to whom; or what it would say against it. Changes nothing. OWNER and ADMIN.',
+    args: { input: t.arg({ type: PreviewConnectorEditInput, description: 'The edit to look at.' }) },
+    resolve: (_root, { input }, { caller, features }) => previewConnectorEdit(features, caller, editOf(input)),
   }),
 );
 

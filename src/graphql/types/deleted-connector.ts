@@ -1,6 +1,9 @@
 import { type RevocationProgress as Progress, readRevocationProgress } from '../../connections/revocations.ts';
 import { globalId } from '../../lib/global-id.ts';
+import { batched } from '../batch.ts';
 import { builder } from '../builder.ts';
+import type { GraphqlContext } from '../context.ts';
+import { pageOf } from '../paging.ts';
 import { memberRowsVisibleTo } from '../visibility.ts';
 import { ConnectorKind } from './enums.ts';
 import { Provider, providerOf } from './provider.ts';
@@ -106,11 +109,25 @@ const DeletedConnector = builder.prismaNode('Connector', {
   }),
 });
 
+/** The deleted connectors of each workspace, the latest first. */
+async function findDeleted({ features }: GraphqlContext, workspaceIds: readonly string[]) {
+  const rows = await features.db.connector.findMany({
+    where: { workspaceId: { in: [...workspaceIds] }, deletedAt: { not: null } },
+    orderBy: [{ deletedAt: 'desc' }, { id: 'asc' }],
+  });
+  return workspaceIds.map((id) => rows.filter(({ workspaceId }) => workspaceId === id));
+}
+
 builder.prismaObjectField(Workspace, 'deletedConnectors', (t) =>
-  t.relatedConnection('connectors', {
+  t.connection({
     type: DeletedConnector,
-    cursor: 'id',
     description: 'Connectors that were deleted, the latest first, with what became of the grants.',
-    query: { where: { deletedAt: { not: null } }, orderBy: [{ deletedAt: 'desc' }, { id: 'asc' }] },
+    // not as a relation: that is `connectors` already, and asked for in two ways it would be read workspace by workspace
+    resolve: async ({ id }, args, context) => {
+      const all = await batched(context, 'deletedConnectors', (ids: readonly string[]) =>
+        findDeleted(context, ids),
+      ).load(id);
+      return pageOf(all, args);
+    },
   }),
 );

@@ -8,8 +8,10 @@ import {
   setWorkspacePlan,
 } from '../../workspaces/manage.ts';
 import { builder } from '../builder.ts';
+import { providerOf } from './provider.ts';
 import { memberRowsVisibleTo, workspacesVisibleTo } from '../visibility.ts';
-import { Plan, WorkspaceRole } from './enums.ts';
+import { nameHolding, where } from '../search.ts';
+import { ConnectorKind, Plan, WorkspaceRole } from './enums.ts';
 
 const oldestFirst = [{ createdAt: 'asc' as const }, { id: 'asc' as const }];
 
@@ -37,6 +39,57 @@ const WorkspaceKey = builder.prismaNode('WorkspaceKey', {
   }),
 });
 
+const WorkspaceFilter = builder.inputType('WorkspaceFilter', {
+  description: 'Which workspaces to list: those that fit all that is given.',
+  fields: (t) => ({
+    search: t.string({ required: false, description: 'What the name holds, in any case.' }),
+    plan: t.field({ type: Plan, required: false, description: 'The plan in force.' }),
+  }),
+});
+
+const AppFilter = builder.inputType('AppFilter', {
+  description: 'Which apps to list.',
+  fields: (t) => ({ search: t.string({ required: false, description: 'What the name holds, in any case.' }) }),
+});
+
+export const ConnectorFilter = builder.inputType('ConnectorFilter', {
+  description: 'Which connectors to list: those that fit all that is given.',
+  fields: (t) => ({
+    search: t.string({ required: false, description: 'What the name holds, in any case.' }),
+    providerKey: t.string({ required: false, description: 'A key from `providers`, or "custom".' }),
+    kind: t.field({ type: ConnectorKind, required: false, description: 'Whose account they connect.' }),
+  }),
+});
+
+/** The connectors of a workspace that a filter lets through. */
+export function connectorsWhere(filter: typeof ConnectorFilter.$inferInput | null | undefined) {
+  const providerKey = filter?.providerKey?.trim().toLowerCase();
+  return {
+    deletedAt: null,
+    ...where('name', nameHolding(filter?.search)),
+    ...where('kind', filter?.kind),
+    ...(providerKey !== undefined && {
+      providerKey: { in: providerOf(providerKey).key === providerKey ? [providerKey] : [] },
+    }),
+  };
+}
+
+const WorkspaceMemberFilter = builder.inputType('WorkspaceMemberFilter', {
+  description: 'Which members to list.',
+  fields: (t) => ({ role: t.field({ type: WorkspaceRole, required: false, description: 'What they may do.' }) }),
+});
+
+const WorkspaceKeyFilter = builder.inputType('WorkspaceKeyFilter', {
+  description: 'Which keys to list: those that fit all that is given.',
+  fields: (t) => ({
+    role: t.field({ type: WorkspaceRole, required: false, description: 'What a caller with the key may do.' }),
+    revoked: t.boolean({ required: false, description: 'Those that were revoked, or those that work.' }),
+  }),
+});
+
+/** The argument of a list that can be narrowed. */
+export const filterArg = { required: false as const, description: 'Which of them; all by default.' };
+
 export const Workspace = builder.prismaNode('Workspace', {
   id: { field: 'id' },
   nullable: true,
@@ -48,22 +101,35 @@ export const Workspace = builder.prismaNode('Workspace', {
     members: t.relatedConnection('members', {
       cursor: 'id',
       description: 'Who may sign in to the workspace, oldest first.',
-      query: { orderBy: oldestFirst },
+      args: { filter: t.arg({ type: WorkspaceMemberFilter, ...filterArg }) },
+      query: ({ filter }) => ({ where: where('role', filter?.role), orderBy: oldestFirst }),
     }),
     keys: t.relatedConnection('keys', {
       cursor: 'id',
       description: "The workspace's keys, oldest first, revoked ones included.",
-      query: { orderBy: oldestFirst },
+      args: { filter: t.arg({ type: WorkspaceKeyFilter, ...filterArg }) },
+      query: ({ filter }) => ({
+        where: {
+          ...where('role', filter?.role),
+          ...(typeof filter?.revoked === 'boolean' && { revokedAt: filter.revoked ? { not: null } : null }),
+        },
+        orderBy: oldestFirst,
+      }),
     }),
     apps: t.relatedConnection('apps', {
       cursor: 'id',
       description: "The workspace's apps, oldest first.",
-      query: { where: { deletedAt: null }, orderBy: oldestFirst },
+      args: { filter: t.arg({ type: AppFilter, ...filterArg }) },
+      query: ({ filter }) => ({
+        where: { deletedAt: null, ...where('name', nameHolding(filter?.search)) },
+        orderBy: oldestFirst,
+      }),
     }),
     connectors: t.relatedConnection('connectors', {
       cursor: 'id',
       description: "The workspace's connectors, oldest first. Each is usable in all of the workspace's apps.",
-      query: { where: { deletedAt: null }, orderBy: oldestFirst },
+      args: { filter: t.arg({ type: ConnectorFilter, ...filterArg }) },
+      query: ({ filter }) => ({ where: connectorsWhere(filter), orderBy: oldestFirst }),
     }),
   }),
 });
@@ -86,8 +152,15 @@ builder.queryFields((t) => ({
     cursor: 'id',
     authScopes: { member: true },
     description: 'The operator sees all workspaces, a member their own; oldest first.',
-    resolve: (query, _root, _args, { caller, features }) =>
-      features.db.workspace.findMany({ ...query, where: workspacesVisibleTo(caller), orderBy: oldestFirst }),
+    args: { filter: t.arg({ type: WorkspaceFilter, ...filterArg }) },
+    resolve: (query, _root, { filter }, { caller, features }) =>
+      features.db.workspace.findMany({
+        ...query,
+        where: {
+          AND: [workspacesVisibleTo(caller), where('name', nameHolding(filter?.search)), where('plan', filter?.plan)],
+        },
+        orderBy: oldestFirst,
+      }),
   }),
 }));
 
