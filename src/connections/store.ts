@@ -40,6 +40,14 @@ export function findConnections(db: Db, ids: string[]) {
   return db.connection.findMany({ where: { id: { in: ids } } });
 }
 
+/** The living apps of the given workspaces. */
+export function findAppIds(db: Db, workspaceIds: string[]) {
+  return db.app.findMany({
+    where: { workspaceId: { in: workspaceIds }, deletedAt: null },
+    select: { id: true, workspaceId: true },
+  });
+}
+
 // --- connect flows ---
 
 export interface NewFlow {
@@ -47,7 +55,9 @@ export interface NewFlow {
   workspaceId: string;
   connectorId: string;
   appId: string;
-  userId: string;
+  userId: string | null;
+  startedBy: string | null;
+  takeOver: boolean;
   stateHash: string;
   binding: ConnectBinding;
   cookieHash: string | null;
@@ -182,7 +192,7 @@ export async function endConnection(tx: Tx, connectionId: string, at: Date) {
   if (!connection || connection.disconnectedAt) return null;
   await tx.connection.update({
     where: { id: connectionId },
-    data: { disconnectedAt: at, accountId: null, accountEmail: null, accountName: null },
+    data: { disconnectedAt: at, ownedBy: null, accountId: null, accountEmail: null, accountName: null },
   });
   await tx.credential.deleteMany({ where: { connectionId } });
   return connection;

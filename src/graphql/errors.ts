@@ -1,5 +1,6 @@
 import { GraphQLError } from 'graphql';
 import {
+  AccountOwnedError,
   ConsentDeniedError,
   FlowExpiredError,
   FlowMismatchError,
@@ -171,6 +172,18 @@ builder.objectType(ProviderUnavailableError, {
   interfaces: [UserError],
   fields: (t) => ({
     retryAfterSeconds: t.exposeInt('retryAfterSeconds', { description: 'Seconds until it is worth trying again.' }),
+  }),
+});
+
+builder.objectType(AccountOwnedError, {
+  name: 'AccountOwnedError',
+  description:
+    'Another member has connected this shared account. Nothing has changed; it is replaced only where that is asked for.',
+  interfaces: [UserError],
+  fields: (t) => ({
+    owner: t.exposeString('owner', {
+      description: "The member who connected it: a person's `sub`, or `key:` and the id of a workspace key.",
+    }),
   }),
 });
 

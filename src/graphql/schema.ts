@@ -6,6 +6,7 @@ import './types/app.ts';
 import './types/provider.ts';
 import './types/connector.ts';
 import './types/connection.ts';
+import './types/shared-account.ts';
 import './types/deleted-connector.ts';
 
 builder.queryType({ description: 'What can be read.' });

@@ -133,6 +133,7 @@ const words: Record<string, string> = {
   UNAUTHENTICATED: '401',
   FORBIDDEN: '403',
   NOT_FOUND: '404',
+  VALIDATION: '400',
   FLOW_EXPIRED: 'code',
   NOT_CONNECTED: 'NOT',
   CONNECTED: 'CONN',
@@ -174,6 +175,7 @@ const rows: Record<string, string> = {
   'Query.availableConnectors': `          ok       ok       ok     ok    403    403    403   403   403       403   ok   ok    ${nobodies('401')}`,
   'Query.providers': `                    ok       ok       ok     ok    ok     ok     ok    ok    ok        ok    ok   ok    ${nobodies('ok')}`,
   'Query.currentAppUserConnection': `     403      403      401    ok    401    401    401   401   401       401   403  404   ${nobodies('401')}`,
+  'Query.sharedConnection': `             403      403      NOT    NOT   401    401    401   401   401       401   403  404   ${nobodies('401')}`,
   'Mutation.createWorkspace': `           403      403      403    403   403    403    403   403   ok        403   403  403   ${nobodies('401')}`,
   'Mutation.setWorkspacePlan': `          403      403      403    403   403    403    403   403   ok        403   403  403   ${nobodies('401')}`,
   'Mutation.createWorkspaceKey': `        404      404      404    404   403    403    ok    ok    ok        404   404  404   ${nobodies('401')}`,
@@ -189,9 +191,11 @@ const rows: Record<string, string> = {
   'Mutation.editConnector': `             404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.deleteConnector': `           404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.connectAppUser': `            ok       ok       401    ok    401    401    401   401   401       401   404  404   ${nobodies('401')}`,
-  'Mutation.completeConnection': `        code     code     401    code  401    401    401   401   401       401   code code  ${nobodies('401')}`,
+  'Mutation.completeConnection': `        code     code     401    code  code   code   code  code  401       code  code code  ${nobodies('401')}`,
   'Mutation.disconnectAppUser': `         NOT      NOT      401    NOT   401    401    401   401   401       401   404  404   ${nobodies('401')}`,
-  'Subscription.connectionStatus': `      CONN     NOT      401    CONN  403    403    403   403   403       403   UN   UN    ${nobodies('401')}`,
+  'Mutation.connectSharedAccount': `      404      404      404    404   403    ok     ok    ok    403       404   404  404   ${nobodies('401')}`,
+  'Mutation.disconnectSharedAccount': `   404      404      404    404   403    NOT    NOT   NOT   403       404   404  404   ${nobodies('401')}`,
+  'Subscription.connectionStatus': `      CONN     NOT      401    CONN  400    400    400   400   403       400   UN   UN    ${nobodies('401')}`,
 };
 
 /** Rows whose call must go through the connector that a user is really connected through. */
