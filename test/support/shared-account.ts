@@ -150,6 +150,17 @@ export async function readShared(
   return field<SharedRead>(answer, 'sharedConnection');
 }
 
+interface SharedView {
+  id: string;
+  status: string;
+  reconnectReason: string | null;
+  ownedBy: string | null;
+  account: { id: string; email: string | null; name: string | null } | null;
+  requestedScopes: string[];
+  grantedScopes: string[];
+  missingScopes: string[];
+}
+
 /** The connection as a member sees it in an app; null where they see none. */
 export async function sharedOf({ service, app, connector }: Stage, headers: Headers, appId = app.id) {
   const answer = await service.graphql(
@@ -158,7 +169,7 @@ export async function sharedOf({ service, app, connector }: Stage, headers: Head
     { id: connector.id, appId },
     headers,
   );
-  return field<{ sharedConnection: Record<string, unknown> | null }>(answer, 'connector').sharedConnection;
+  return field<{ sharedConnection: SharedView | null }>(answer, 'connector').sharedConnection;
 }
 
 export async function disconnectShared({ service, app, connector }: Stage, headers: Headers) {
