@@ -16,6 +16,9 @@ export interface SharedStage extends Stage {
   page(subject: string, origin?: string): Promise<Headers>;
 }
 
+/** An app and its connector. */
+type SharedPlace = Pick<Stage, 'service' | 'app' | 'connector'>;
+
 /** Members `anna` and `ben` are EDITORs, `vera` is a VIEWER. */
 export async function setSharedStage(env: Record<string, string> = {}, overrides: Overrides = {}) {
   const issuer = await startIssuer();
@@ -72,7 +75,7 @@ export interface ConnectAnswer {
 
 /** Asks to connect the app's account. `browser` keeps the cookie. */
 export async function connectShared(
-  { service, app, connector }: Stage,
+  { service, app, connector }: SharedPlace,
   headers: Headers,
   input: Record<string, unknown> = {},
   browser?: Browser,
@@ -90,7 +93,7 @@ export async function connectShared(
 
 /** Goes as far as the callback, which is not opened yet. */
 export async function startShared(
-  stage: Stage,
+  stage: SharedPlace,
   headers: Headers,
   input: Record<string, unknown> = {},
   consent: ConsentChoice = {},
@@ -102,7 +105,7 @@ export async function startShared(
 }
 
 /** The parameters with which the callback sends the browser on. */
-export async function openBack({ service }: Stage, flow: { back: string; browser: Browser }) {
+export async function openBack({ service }: SharedPlace, flow: { back: string; browser: Browser }) {
   return returnOf(await flow.browser.open(service, flow.back)).params;
 }
 
@@ -135,7 +138,7 @@ export interface SharedRead {
 
 /** What a backend function with the app's key is answered, or whoever the headers say. */
 export async function readShared(
-  { service, app, connector }: Pick<Stage, 'service' | 'app' | 'connector'>,
+  { service, app, connector }: SharedPlace,
   headers: Headers = { authorization: `Bearer ${app.key}` },
   options: Record<string, unknown> = {},
 ): Promise<SharedRead> {
@@ -162,7 +165,7 @@ interface SharedView {
 }
 
 /** The connection as a member sees it in an app; null where they see none. */
-export async function sharedOf({ service, app, connector }: Stage, headers: Headers, appId = app.id) {
+export async function sharedOf({ service, app, connector }: SharedPlace, headers: Headers, appId = app.id) {
   const answer = await service.graphql(
     `query ($id: ID!, $appId: ID!) { connector(id: $id) { id sharedConnection(appId: $appId) { id status reconnectReason ownedBy
       account { id email name } requestedScopes grantedScopes missingScopes } } }`,
@@ -172,7 +175,7 @@ export async function sharedOf({ service, app, connector }: Stage, headers: Head
   return field<{ sharedConnection: SharedView | null }>(answer, 'connector').sharedConnection;
 }
 
-export async function disconnectShared({ service, app, connector }: Stage, headers: Headers) {
+export async function disconnectShared({ service, app, connector }: SharedPlace, headers: Headers) {
   const answer = await service.graphql(
     `mutation ($input: DisconnectSharedAccountInput!) { disconnectSharedAccount(input: $input) { __typename
       ... on DisconnectSharedAccountPayload { connection { id status ownedBy } } ${userError} } }`,
