@@ -323,7 +323,8 @@ test('T11. an account shared by an app × every kind of caller answers as the ta
         'query ($id: ID!, $appId: ID!) { connector(id: $id) { sharedConnection(appId: $appId) { status } } }';
       const answer = await service.graphql(query, { id: connector.id, appId: home.app.id }, headers);
       const found = answer.data?.connector as { sharedConnection: { status: string } | null } | null | undefined;
-      return [answer, found?.sharedConnection?.status ?? String(answer.errors[0]?.extensions?.code ?? null)];
+      const code = answer.errors[0]?.extensions?.code as string | undefined;
+      return [answer, found?.sharedConnection?.status ?? code ?? 'null'];
     },
     node: async (headers) => {
       const answer = await call(service, 'Query.node', { id: connection.id }, headers);
