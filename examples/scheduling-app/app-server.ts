@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { SignJWT } from 'jose';
 import { forwardRequest, forwardUpgrade } from './forward.ts';
+import { readTeamEvents } from './team-events.ts';
+import type { TeamLeadTokens } from './team-leads.ts';
 import { readUpcomingEvents } from './upcoming-events.ts';
 
 export interface AppIdentity {
@@ -24,6 +26,8 @@ export interface SchedulingAppOptions {
   identity: AppIdentity;
   /** The calendar's events API. */
   eventsUrl: string;
+  /** The connector whose account the whole team shares, and how leads are signed in to the workspace. */
+  team: { connectorId: string; tokens: TeamLeadTokens };
   /** How long an identity token lives. */
   identityTokenSeconds?: number;
 }
@@ -36,11 +40,15 @@ export interface SchedulingApp {
 export interface Person {
   id: string;
   name: string;
+  /** Whether the person looks after what the whole team shares. */
+  isLead: boolean;
 }
 
 export const PEOPLE: readonly Person[] = [
-  { id: 'person-one', name: 'Person one' },
-  { id: 'person-two', name: 'Person two' },
+  { id: 'person-one', name: 'Person one', isLead: false },
+  { id: 'person-two', name: 'Person two', isLead: false },
+  { id: 'lead-one', name: 'Lead one', isLead: true },
+  { id: 'lead-two', name: 'Lead two', isLead: true },
 ];
 
 const SESSION_COOKIE = 'scheduling_session';
@@ -49,6 +57,7 @@ const PAGE_FILES: Readonly<Record<string, { file: string; type: string }>> = {
   '/': { file: 'index.html', type: 'text/html; charset=utf-8' },
   '/app.js': { file: 'app.js', type: 'text/javascript; charset=utf-8' },
   '/connectors.js': { file: 'connectors.js', type: 'text/javascript; charset=utf-8' },
+  '/team-channel.js': { file: 'team-channel.js', type: 'text/javascript; charset=utf-8' },
   '/subscriptions.js': { file: 'subscriptions.js', type: 'text/javascript; charset=utf-8' },
   '/style.css': { file: 'style.css', type: 'text/css; charset=utf-8' },
 };
@@ -125,6 +134,9 @@ async function answer(
   if (route === 'DELETE /session') return signOut(sessions, request, response);
   if (route === 'POST /functions/upcoming-events') return answerUpcomingEvents(options, request, response);
 
+  if (route === 'POST /functions/team-events') return answerTeamEvents(options, sessions, request, response);
+  if (route === 'GET /.well-known/jwks.json') return sendJson(response, 200, options.team.tokens.jwks);
+
   const page = request.method === 'GET' || request.method === 'HEAD' ? PAGE_FILES[pathname] : undefined;
   if (!page) return sendJson(response, 404, failure('NOT_FOUND', 'There is nothing at this address.'));
   const content = await readFile(new URL(`./page/${page.file}`, import.meta.url));
@@ -150,7 +162,9 @@ async function answerSession(
   if (!person) return sendJson(response, 200, { person: null, people: PEOPLE });
   const expiresInSeconds = options.identityTokenSeconds ?? 3600;
   const identityToken = await issueIdentityToken(options.identity, person, expiresInSeconds);
-  sendJson(response, 200, { person, appId: options.appId, identityToken, expiresInSeconds });
+  const { connectorId, tokens } = options.team;
+  const team = person.isLead && { connectorId, memberToken: await tokens.sign(person, expiresInSeconds) };
+  sendJson(response, 200, { person, appId: options.appId, identityToken, expiresInSeconds, ...(team && { team }) });
 }
 
 async function signIn(
@@ -187,6 +201,21 @@ async function answerUpcomingEvents(
   const { appKey, eventsUrl } = options;
   const graphqlUrl = new URL('/graphql', options.serviceUrl).href;
   const { status, body } = await readUpcomingEvents({ graphqlUrl, appKey, eventsUrl }, identityToken, connectorId);
+  sendJson(response, status, body);
+}
+
+async function answerTeamEvents(
+  options: SchedulingAppOptions,
+  sessions: Map<string, Person>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (!sessions.has(sessionId(request))) {
+    return sendJson(response, 401, failure('UNAUTHENTICATED', 'Sign in first.'));
+  }
+  const graphqlUrl = new URL('/graphql', options.serviceUrl).href;
+  const { appKey, eventsUrl, team } = options;
+  const { status, body } = await readTeamEvents({ graphqlUrl, appKey, eventsUrl, connectorId: team.connectorId });
   sendJson(response, status, body);
 }
 

@@ -5,6 +5,7 @@ import { parseConfig } from '../../src/config.ts';
 import { issueIdentityToken, PEOPLE, startSchedulingApp } from './app-server.ts';
 import { type CalendarProvider, startCalendarProvider } from './calendar-provider.ts';
 import { type GraphiqlTab, graphiqlTabs } from './graphiql-tabs.ts';
+import { createTeamLeadTokens, LEAD_AUDIENCE } from './team-leads.ts';
 import { type SeededWorkspace, seedWorkspace } from './seed.ts';
 
 const ACCESS_TOKEN_SECONDS = 30;
@@ -45,6 +46,8 @@ export async function startDemo(
     closers.push(provider.stop);
 
     const operatorKey = `operator_${randomBytes(24).toString('base64url')}`;
+    const appOrigin = `http://localhost:${appPort}`;
+    const leads = await createTeamLeadTokens(appOrigin);
     const config = parseConfig({
       PORT: String(servicePort),
       PUBLIC_URL: `http://localhost:${servicePort}`,
@@ -52,6 +55,9 @@ export async function startDemo(
       ENCRYPTION_KEYS: `demo:${randomBytes(32).toString('base64')}`,
       DATA_DIR: 'memory://',
       LOG_LEVEL: 'warn',
+      ADMIN_ISSUER: appOrigin,
+      ADMIN_AUDIENCE: LEAD_AUDIENCE,
+      ADMIN_JWKS_URL: `${appOrigin}/.well-known/jwks.json`,
     });
     let tabs: GraphiqlTab[] = [];
     const service = await createApp(config, { ...overrides, graphiqlTabs: () => tabs });
@@ -61,7 +67,8 @@ export async function startDemo(
     const seeded = await seedWorkspace({
       graphqlUrl: new URL('/graphql', listeningUrl).href,
       operatorKey,
-      appOrigin: `http://localhost:${appPort}`,
+      appOrigin,
+      leads: PEOPLE.filter(({ isLead }) => isLead).map(({ id }) => id),
       provider,
     });
     const identityToken = await issueIdentityToken(seeded.identity, personOne, IDENTITY_TOKEN_SECONDS);
@@ -74,6 +81,7 @@ export async function startDemo(
       appKey: seeded.appKey,
       identity: seeded.identity,
       eventsUrl: provider.eventsUrl,
+      team: { connectorId: seeded.sharedConnectorId, tokens: leads },
     });
     closers.push(app.stop);
 

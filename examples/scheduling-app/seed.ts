@@ -9,6 +9,8 @@ export interface SeededWorkspace {
   appKey: string;
   identity: AppIdentity;
   connectorId: string;
+  /** The connector whose account everyone in the app shares. */
+  sharedConnectorId: string;
   scopes: string[];
 }
 
@@ -16,6 +18,8 @@ export interface SeedOptions {
   graphqlUrl: string;
   operatorKey: string;
   appOrigin: string;
+  /** Who becomes an EDITOR of the workspace, by the `sub` of their admin identity tokens. */
+  leads: readonly string[];
   provider: CalendarProvider;
 }
 
@@ -77,9 +81,18 @@ const EDIT_CONNECTOR = /* GraphQL */ `
   }
 `;
 
+const SET_WORKSPACE_MEMBER = /* GraphQL */ `
+  mutation SetWorkspaceMember($input: SetWorkspaceMemberInput!) {
+    result: setWorkspaceMember(input: $input) {
+      __typename
+      ${USER_ERROR}
+    }
+  }
+`;
+
 /** Sets up a workspace with an app and a connector as people would: the operator first, then an admin. */
 export async function seedWorkspace(options: SeedOptions): Promise<SeededWorkspace> {
-  const { graphqlUrl, operatorKey, appOrigin, provider } = options;
+  const { graphqlUrl, operatorKey, appOrigin } = options;
 
   const { workspace } = await mutate<{ workspace: { id: string } }>(graphqlUrl, operatorKey, CREATE_WORKSPACE, {
     name: 'Demo workspace',
@@ -105,26 +118,18 @@ export async function seedWorkspace(options: SeedOptions): Promise<SeededWorkspa
     identity: { secret: { issuer, audience } },
   });
 
-  // A draft first: the provider wants the redirect URIs before it gives out a client id and secret.
   const scopes = ['openid', 'email', 'calendar.read'];
-  const { connector } = await mutate<{ connector: { id: string; redirectUris: { uri: string }[] } }>(
-    graphqlUrl,
-    workspaceKey,
-    ADD_CONNECTOR,
-    {
+  const addConnector = (kind: 'APP_USER' | 'SHARED', name: string, client: string) =>
+    addCompleteConnector(options, workspaceKey, { workspaceId: workspace.id, kind, name, scopes }, client);
+  const connectorId = await addConnector('APP_USER', 'Team calendar', 'Scheduling app');
+  const sharedConnectorId = await addConnector('SHARED', 'Team channel', 'Scheduling app for the team');
+  for (const subject of options.leads) {
+    await mutate(graphqlUrl, workspaceKey, SET_WORKSPACE_MEMBER, {
       workspaceId: workspace.id,
-      providerKey: 'custom',
-      kind: 'APP_USER',
-      name: 'Team calendar',
-      scopes,
-      custom: { discovery: { issuer: provider.issuer } },
-    },
-  );
-  const { clientId, clientSecret } = provider.registerClient({
-    name: 'Scheduling app',
-    redirectUris: connector.redirectUris.map(({ uri }) => uri),
-  });
-  await mutate(graphqlUrl, workspaceKey, EDIT_CONNECTOR, { connectorId: connector.id, clientId, clientSecret });
+      subject,
+      role: 'EDITOR',
+    });
+  }
 
   return {
     workspaceId: workspace.id,
@@ -132,9 +137,30 @@ export async function seedWorkspace(options: SeedOptions): Promise<SeededWorkspa
     appId: app.id,
     appKey: appKeySecret,
     identity: { issuer, audience, secret: identitySecret },
-    connectorId: connector.id,
+    connectorId,
+    sharedConnectorId,
     scopes,
   };
+}
+
+/** A draft first: the provider wants the redirect URIs before it gives out a client id and secret. */
+async function addCompleteConnector(
+  { graphqlUrl, provider }: SeedOptions,
+  workspaceKey: string,
+  input: { workspaceId: string; kind: 'APP_USER' | 'SHARED'; name: string; scopes: string[] },
+  clientName: string,
+): Promise<string> {
+  const custom = { discovery: { issuer: provider.issuer } };
+  const { connector } = await mutate<{ connector: { id: string; redirectUris: { uri: string }[] } }>(
+    graphqlUrl,
+    workspaceKey,
+    ADD_CONNECTOR,
+    { ...input, providerKey: 'custom', custom },
+  );
+  const redirectUris = connector.redirectUris.map(({ uri }) => uri);
+  const { clientId, clientSecret } = provider.registerClient({ name: clientName, redirectUris });
+  await mutate(graphqlUrl, workspaceKey, EDIT_CONNECTOR, { connectorId: connector.id, clientId, clientSecret });
+  return connector.id;
 }
 
 async function mutate<Payload>(url: string, key: string, query: string, input: object): Promise<Payload> {

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { callbackPath } from '../connectors/connector.ts';
 import { ConnectorIncompleteError } from '../connectors/errors.ts';
 import { open, seal } from '../crypto/seal.ts';
-import type { PendingFlow } from '../db/generated/prisma/client.ts';
+import type { Connector, PendingFlow } from '../db/generated/prisma/client.ts';
 import type { ConnectBinding } from '../db/generated/prisma/enums.ts';
 import type { DomainError } from '../lib/domain-error.ts';
 import { globalId } from '../lib/global-id.ts';
@@ -47,15 +47,9 @@ const connectCodeLifetimeMs = 5 * 60_000;
 export async function startConnect(
   deps: ConnectDeps,
   caller: Caller,
-  input: { connectorId: string; returnTo: string | null; origin: string | null },
+  input: { connectorId: string } & FlowInput,
   request: StartingRequest,
-): Promise<{
-  redirectUrl: string;
-  expiresAt: Date;
-  binding: ConnectBinding;
-  connectionId: string;
-  cookie: FlowCookie | null;
-}> {
+): Promise<StartedFlow> {
   const user = requireUser(caller);
   const connector = await usableConnector(deps, input.connectorId, user.app.workspaceId);
   if (connector.kind === 'SHARED') {
@@ -66,7 +60,48 @@ export async function startConnect(
       },
     ]);
   }
-  const place = readPlace(deps, user.app, input, request);
+  const subject = { app: user.app, userId: user.userId, startedBy: null, takeOver: false };
+  return beginFlow(deps, subject, connector, input, request);
+}
+
+/** Whose account a flow connects: an app user's own, or the one that a member connects for the whole app. */
+export interface FlowSubject {
+  app: CallerApp;
+  userId: string | null;
+  /** The member; null for an app user. */
+  startedBy: string | null;
+  /** Whether an account that another member connected may be replaced. */
+  takeOver: boolean;
+}
+
+/** Where the browser comes from and goes to, as the caller says. */
+export interface FlowInput {
+  returnTo: string | null;
+  origin: string | null;
+}
+
+/** A flow that has begun. */
+export interface StartedFlow {
+  redirectUrl: string;
+  expiresAt: Date;
+  binding: ConnectBinding;
+  connectionId: string;
+  cookie: FlowCookie | null;
+}
+
+/**
+ * Begins a flow through a connector that can be connected to.
+ * @throws ConnectorIncompleteError, ValidationError, ProviderUnavailableError
+ */
+export async function beginFlow(
+  deps: ConnectDeps,
+  subject: FlowSubject,
+  connector: Connector,
+  input: FlowInput,
+  request: StartingRequest,
+): Promise<StartedFlow> {
+  const { app, userId, startedBy, takeOver } = subject;
+  const place = readPlace(deps, app, input, request);
   const server = await askProvider(() => deps.resolveServer(connector));
   const clientId = connector.clientId;
   if (clientId === null) throw new ConnectorIncompleteError();
@@ -83,8 +118,10 @@ export async function startConnect(
     id: flowId,
     workspaceId: connector.workspaceId,
     connectorId: connector.id,
-    appId: user.app.id,
-    userId: user.userId,
+    appId: app.id,
+    userId,
+    startedBy,
+    takeOver,
     stateHash: sha256Hex(state),
     binding: place.binding,
     cookieHash: cookie?.value ? sha256Hex(cookie.value) : null,
@@ -107,7 +144,7 @@ export async function startConnect(
     codeChallenge: server.pkce ? codeChallenge : null,
     nonce,
   });
-  const id = connectionId(connector.id, user.app.id, user.userId);
+  const id = connectionId(connector.id, app.id, userId);
   return { redirectUrl, expiresAt, binding: place.binding, connectionId: id, cookie };
 }
 
@@ -192,14 +229,14 @@ export async function holdConnect(
 
 /**
  * Finishes a parked flow for the person who began it. A code shown by anybody else is burnt.
- * @throws FlowExpiredError, FlowMismatchError, and as startConnect
+ * @throws FlowExpiredError, FlowMismatchError, ForbiddenError and AccountOwnedError for a shared account, and as startConnect
  */
 export async function completeConnect(deps: ConnectDeps, caller: Caller, connectCode: string): Promise<string> {
-  const user = requireUser(caller);
+  const began = flowsOf(caller);
   const flow = await store.useConnectCode(deps.db, sha256Hex(connectCode), deps.clock.now());
   if (!flow) throw flowError('FLOW_EXPIRED');
   try {
-    if (flow.userId !== user.userId || flow.appId !== user.app.id) throw flowError('FLOW_MISMATCH');
+    if (!began(flow)) throw flowError('FLOW_MISMATCH');
     return await establish(deps, flow, openResponse(deps, flow));
   } catch (error) {
     await store.deleteFlow(deps.db, flow.id);
@@ -207,11 +244,21 @@ export async function completeConnect(deps: ConnectDeps, caller: Caller, connect
   }
 }
 
+/**
+ * Tells the flows that the caller began from those of others.
+ * @throws UnauthenticatedError for a caller who can begin none.
+ */
+function flowsOf(caller: Caller): (flow: PendingFlow) => boolean {
+  if (caller.kind === 'member') return (flow) => flow.startedBy === caller.subject;
+  const user = requireUser(caller);
+  return (flow) => flow.startedBy === null && flow.userId === user.userId && flow.appId === user.app.id;
+}
+
 /** Where the flow comes back to and goes on to, and how its browser is recognised. */
 function readPlace(
   deps: ConnectDeps,
   app: CallerApp,
-  input: { returnTo: string | null; origin: string | null },
+  input: FlowInput,
   request: StartingRequest,
 ): { origin: string; returnTo: string | null; binding: ConnectBinding } {
   const given = input.origin === null ? null : readOrigin(input.origin);

@@ -87,6 +87,15 @@ export function connectorOf(id: string): string | null {
   return connectorId && subject && rest.length === 0 ? connectorId : null;
 }
 
+/** Whose account a member's flow would replace without having been asked to; null where there is nobody else's. */
+export function ownerInTheWay(
+  connection: { ownedBy: string | null; disconnectedAt: Date | null } | null,
+  flow: { startedBy: string | null; takeOver: boolean },
+): string | null {
+  if (!connection || connection.disconnectedAt || flow.takeOver) return null;
+  return connection.ownedBy === flow.startedBy ? null : connection.ownedBy;
+}
+
 /** What is known of a stored access token, without the token. Instants in the service's own clock. */
 export interface CredentialFacts {
   fingerprint: string;

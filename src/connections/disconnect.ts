@@ -28,7 +28,11 @@ export async function disconnect(deps: DisconnectDeps, caller: Caller, connector
   const user = requireUser(caller);
   const [connector] = await store.findConnectors(deps.db, [connectorId], [user.app.workspaceId]);
   if (!connector || connector.deletedAt) throw new NotFoundError('connector');
-  const id = connectionId(connector.id, user.app.id, user.userId);
+  return endOwn(deps, connectionId(connector.id, user.app.id, user.userId));
+}
+
+/** Ends a connection that the caller has a right to end, tells of it, and answers its id. */
+export async function endOwn(deps: DisconnectDeps, id: string): Promise<string> {
   try {
     const ended = await deps.db.$transaction((tx) => endConnection(deps, tx, id));
     if (!ended) throw new NotConnectedError();

@@ -10,6 +10,24 @@ export class NotConnectedError extends DomainError {
   }
 }
 
+/** Another member has connected the account that everyone in the app shares. */
+export class AccountOwnedError extends DomainError {
+  readonly code = 'ACCOUNT_OWNED';
+  /** The member's subject. */
+  readonly owner: string;
+
+  constructor(owner: string) {
+    super('Somebody else has connected this shared account. Nothing has changed.', {
+      remedy: remedy(
+        'USER',
+        'Ask its owner whether it may be replaced.',
+        'Start again with takeOver: true, and connect your account in its place.',
+      ),
+    });
+    this.owner = owner;
+  }
+}
+
 const reconnectSentences: Record<ReconnectReason, string> = {
   SCOPES_CHANGED: 'The connector asks for other scopes than you have allowed.',
   CREDENTIALS_CHANGED: "The connector's client at the provider has changed.",

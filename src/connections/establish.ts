@@ -5,6 +5,7 @@ import { open } from '../crypto/seal.ts';
 import type { Db, Tx } from '../db/client.ts';
 import type { Connector, PendingFlow } from '../db/generated/prisma/client.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { DomainError } from '../lib/domain-error.ts';
 import type { InFlight } from '../lib/in-flight.ts';
 import type { Logger } from '../lib/logger.ts';
 import { tokenFingerprint } from '../lib/secret.ts';
@@ -16,9 +17,11 @@ import type { ProviderFetch } from '../oauth/fetch.ts';
 import { fetchAccount } from '../oauth/identity.ts';
 import { exchangeCode } from '../oauth/tokens.ts';
 import { NotFoundError } from '../workspaces/errors.ts';
-import { connectionId, connectorProblem } from './connection.ts';
+import { roleMay, roleTooLow } from '../workspaces/membership.ts';
+import { findRole } from '../workspaces/store.ts';
+import { connectionId, connectorProblem, ownerInTheWay } from './connection.ts';
 import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
-import { flowError } from './errors.ts';
+import { AccountOwnedError, flowError } from './errors.ts';
 import { clientOf, grantEnd, sealGrant } from './grant.ts';
 import { insist } from './insist.ts';
 import { queueRevocation, queueStoredRevocation } from './outbox.ts';
@@ -109,9 +112,9 @@ async function storeConnection(
   account: ProviderAccount,
   receivedAt: Date,
 ): Promise<string> {
-  const id = connectionOf(flow);
+  const id = connectionId(flow.connectorId, flow.appId, flow.userId);
   const tokens = sealGrant(deps.keyring, id, grant, receivedAt, null);
-  const write = async (tx: Tx): Promise<boolean> => {
+  const write = async (tx: Tx): Promise<DomainError | null> => {
     await store.takeTurn(tx, id); // of two first flows at once, the second finds the first one's grant and takes it back
     await store.deleteFlow(tx, flow.id);
     const connector = await store.shareConnector(tx, flow.connectorId);
@@ -119,14 +122,21 @@ async function storeConnection(
       connector && !connector.deletedAt && agrees(connector, flow) && (await store.shareApp(tx, flow.appId));
     if (!isOpen) {
       await queueRevocation(deps, tx, { ...flow, connectionId: id, accountId: account.id }, grant, receivedAt);
-      return false;
+      return flowError('FLOW_EXPIRED');
     }
     const before = await store.lockWithCredential(tx, id);
+    if (before?.credential?.fingerprint === tokens.fingerprint) return null; // a commit whose answer was lost
+    // What the other grant may stand on as well is revoked when the connection ends; the rest at once. A grant of another client
+    // shares nothing with the new one, and is revoked once the connector is put back.
+    const sameClient = before?.clientFingerprint === connector.clientFingerprint;
+    const sameGrant = Boolean(before && sameClient && mayShareGrant(server, account, before));
+    const refusal = await starterRefusal(tx, flow, before);
+    if (refusal) {
+      const dueAt = before?.credential && sameGrant ? null : receivedAt;
+      await queueRevocation(deps, tx, { ...flow, connectionId: id, accountId: account.id }, grant, dueAt);
+      return refusal;
+    }
     if (before?.credential) {
-      // What the new grant may stand on as well is revoked when the connection ends; the rest at once.
-      // A grant of another client shares nothing with the new one, and is revoked once the connector is put back.
-      const sameClient = before.clientFingerprint === connector.clientFingerprint;
-      const sameGrant = sameClient && mayShareGrant(server, account, before);
       const owner = { ...before, connectionId: id };
       await queueStoredRevocation(deps, tx, owner, before.credential, sameGrant ? null : receivedAt);
       if (!sameGrant) await store.releaseHeldRevocations(tx, id, receivedAt, before.accountId);
@@ -140,6 +150,7 @@ async function storeConnection(
         connectorId: flow.connectorId,
         appId: flow.appId,
         userId: flow.userId,
+        ownedBy: flow.startedBy,
         clientFingerprint: flow.clientFingerprint,
         scopesFingerprint: flow.scopesFingerprint,
         requestedScopes: flow.requestedScopes,
@@ -157,15 +168,15 @@ async function storeConnection(
       },
       tokens,
     );
-    return true;
+    return null;
   };
   const storing = insist(deps, storeForMs, () => deps.db.$transaction(write));
-  const stored = await storing.catch(async (error: unknown) => {
+  const refusal = await storing.catch(async (error: unknown) => {
     await takeBack(deps, flow, server, grant, account);
     throw error;
   });
   deps.wakeWorker();
-  if (!stored) throw flowError('FLOW_EXPIRED');
+  if (refusal) throw refusal;
   deps.events.publish({ connectionId: id });
   return id;
 }
@@ -178,7 +189,7 @@ async function takeBack(
   grant: TokenGrant,
   account: ProviderAccount,
 ): Promise<void> {
-  const id = connectionOf(flow);
+  const id = connectionId(flow.connectorId, flow.appId, flow.userId);
   try {
     await deps.db.$transaction(async (tx) => {
       await store.takeTurn(tx, id);
@@ -194,11 +205,6 @@ async function takeBack(
   }
 }
 
-function connectionOf({ connectorId, appId, userId }: PendingFlow): string {
-  if (userId === null) throw new Error('a flow without a user');
-  return connectionId(connectorId, appId, userId);
-}
-
 /** Whether revoking the one grant could end the other. */
 function mayShareGrant(
   server: AuthorizationServer,
@@ -209,11 +215,34 @@ function mayShareGrant(
   return !account.id || !connection.accountId || account.id === connection.accountId;
 }
 
-/** The connector of a flow, which must be what it was when the flow began. */
+/** The connector of a flow, which must be what it was when the flow began; and so must the right of whoever began. */
 export async function flowConnector(deps: EstablishDeps, flow: PendingFlow): Promise<Connector> {
   const connector = await usableConnector(deps, flow.connectorId, flow.workspaceId);
   if (!agrees(connector, flow) || !(await store.shareApp(deps.db, flow.appId))) throw flowError('FLOW_EXPIRED');
+  if (flow.startedBy !== null) {
+    const [connection] = await store.findConnections(deps.db, [
+      connectionId(flow.connectorId, flow.appId, flow.userId),
+    ]);
+    const refusal = await starterRefusal(deps.db, flow, connection ?? null);
+    if (refusal) throw refusal;
+  }
   return connector;
+}
+
+/**
+ * Why the member who began may not finish: their role or key may have been taken away since, or somebody else may have
+ * connected an account meanwhile. Null where they may, and for app users.
+ */
+async function starterRefusal(
+  db: Db | Tx,
+  flow: PendingFlow,
+  connection: { ownedBy: string | null; disconnectedAt: Date | null } | null,
+): Promise<DomainError | null> {
+  if (flow.startedBy === null) return null;
+  const role = await findRole(db, flow.workspaceId, flow.startedBy);
+  if (!roleMay(role, 'account.connect')) return roleTooLow('account.connect');
+  const owner = ownerInTheWay(connection, flow);
+  return owner === null ? null : new AccountOwnedError(owner);
 }
 
 function agrees(connector: Connector, flow: PendingFlow): boolean {

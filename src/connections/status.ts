@@ -7,8 +7,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { DomainError } from '../lib/domain-error.ts';
 import type { StatusEvents, StatusSubscription, Wake } from '../events/status-events.ts';
 import type { Logger } from '../lib/logger.ts';
-import { type Caller, type CallingUser, callingUser, requireUser } from '../workspaces/caller.ts';
-import { IdentityTokenExpiredError } from '../workspaces/errors.ts';
+import { type Caller, callingApp, callingUser, expiryOf, requireUser } from '../workspaces/caller.ts';
+import { ForbiddenError, IdentityTokenExpiredError, NotFoundError, ValidationError } from '../workspaces/errors.ts';
 import { can } from '../workspaces/membership.ts';
 import {
   connectionId,
@@ -35,6 +35,8 @@ export interface ConnectionView {
   connectedAt: Date | null;
   lastRefreshedAt: Date | null;
   lastVerifiedAt: Date | null;
+  /** The member who connected an account shared by the app; null for everybody but members of the workspace. */
+  ownedBy: string | null;
   /** When the status changes by itself; null where it does not. */
   endsAt: Date | null;
 }
@@ -74,6 +76,7 @@ export function viewConnection(
     connectedAt: live?.connectedAt ?? null,
     lastRefreshedAt: live?.lastRefreshedAt ?? null,
     lastVerifiedAt: live?.lastVerifiedAt ?? null,
+    ownedBy: null,
     endsAt: status.status === 'CONNECTED' ? (live?.grantExpiresAt ?? null) : null,
   };
 }
@@ -88,9 +91,19 @@ function configOf(connector: Connector, connection: Connection): NamedValue[] {
 interface Rows {
   connectors: Map<string, store.ConnectorInWorkspace>;
   connections: Map<string, Connection>;
+  /** The ids of shared accounts that no row has been made for, as far as they were asked about: apps that have not connected yet. */
+  unconnected: Set<string>;
 }
 
-/** Reads what connections by these ids are made of, in the given workspaces (null: in all), in two statements. */
+/** The workspaces whose connections the caller may see, their own or all; null: of all workspaces. */
+function workspacesOf(caller: Caller): string[] | null {
+  if (caller.kind === 'operator') return null;
+  if (caller.kind === 'member') return caller.memberships.map(({ workspaceId }) => workspaceId);
+  const app = callingApp(caller);
+  return app ? [app.workspaceId] : [];
+}
+
+/** Reads what connections by these ids are made of, in the given workspaces (null: in all), in two statements; a third where an id may be of an app that has not connected yet. */
 async function readRows(db: Db, ids: readonly string[], workspaceIds: string[] | null): Promise<Rows> {
   const connectorIds = ids.flatMap((id) => connectorOf(id) ?? []);
   const unique = (values: readonly string[]) => [...new Set(values)];
@@ -98,26 +111,53 @@ async function readRows(db: Db, ids: readonly string[], workspaceIds: string[] |
     store.findConnectors(db, unique(connectorIds), workspaceIds && unique(workspaceIds)),
     store.findConnections(db, unique(ids)),
   ]);
-  return {
+  const rows = {
     connectors: new Map(connectors.map((row) => [row.id, row])),
     connections: new Map(connections.map((row) => [row.id, row])),
   };
+  const isUnknown = (id: string) => !rows.connections.has(id);
+  const unknown = new Set(ids.filter(isUnknown).map(connectorOf));
+  const shared = connectors.filter(({ id, kind }) => kind === 'SHARED' && unknown.has(id));
+  return { ...rows, unconnected: await sharedIds(db, shared) };
 }
 
-/** What a user may see of a connection: their own, connected or not. */
-function viewForUser(rows: Rows, user: CallingUser, id: string, now: Date): ConnectionView | null {
-  const connector = rows.connectors.get(connectorOf(id) ?? '');
-  const isOwn =
-    connector?.workspaceId === user.app.workspaceId && id === connectionId(connector.id, user.app.id, user.userId);
-  return connector && isOwn ? viewConnection(id, connector, rows.connections.get(id) ?? null, now) : null;
+/** The connection of each shared connector in each app of its workspace. */
+async function sharedIds(db: Db, connectors: Connector[]): Promise<Set<string>> {
+  if (connectors.length === 0) return new Set();
+  const apps = await store.findAppIds(
+    db,
+    connectors.map(({ workspaceId }) => workspaceId),
+  );
+  const ids = connectors.flatMap((connector) =>
+    apps
+      .filter(({ workspaceId }) => workspaceId === connector.workspaceId)
+      .map((app) => connectionId(connector.id, app.id, null)),
+  );
+  return new Set(ids);
 }
 
-/** What a member may see of a connection: those of the workspace that exist. */
-function viewForMember(rows: Rows, caller: Caller, id: string, now: Date): ConnectionView | null {
+/**
+ * What the caller may see of a connection. A user: their own, connected or not. A backend function: its app's shared ones as
+ * well. A member: those of the workspace that exist, and every app's shared ones.
+ */
+function viewFor(rows: Rows, caller: Caller, id: string, now: Date): ConnectionView | null {
   const connector = rows.connectors.get(connectorOf(id) ?? '');
-  const connection = rows.connections.get(id);
-  const isVisible = connector && connection && can(caller, 'workspace.view', connector.workspaceId);
-  return isVisible ? viewConnection(id, connector, connection, now) : null;
+  if (!connector) return null;
+  const connection = rows.connections.get(id) ?? null;
+  if (callingApp(caller)) return isOwn(caller, connector, id) ? viewConnection(id, connector, connection, now) : null;
+  if (!can(caller, 'workspace.view', connector.workspaceId)) return null;
+  if (!connection && !rows.unconnected.has(id)) return null;
+  return { ...viewConnection(id, connector, connection, now), ownedBy: connection?.ownedBy ?? null };
+}
+
+/** Whether a connection is that of the calling user or, for a backend function, the one its app shares. */
+function isOwn(caller: Caller, connector: Connector, id: string): boolean {
+  const app = callingApp(caller);
+  if (app?.workspaceId !== connector.workspaceId) return false;
+  const user = callingUser(caller);
+  if (user && id === connectionId(connector.id, app.id, user.userId)) return true;
+  const mayShare = caller.kind === 'backend-function' && connector.kind === 'SHARED';
+  return mayShare && id === connectionId(connector.id, app.id, null);
 }
 
 /** Reads connections by id, in order. Null for an id that the caller may not know of. */
@@ -126,10 +166,9 @@ export async function loadConnections(
   caller: Caller,
   ids: readonly string[],
 ): Promise<(ConnectionView | null)[]> {
-  const user = callingUser(caller);
-  const rows = await readRows(deps.db, ids, user && [user.app.workspaceId]);
+  const rows = await readRows(deps.db, ids, workspacesOf(caller));
   const now = deps.clock.now();
-  return ids.map((id) => (user ? viewForUser(rows, user, id, now) : viewForMember(rows, caller, id, now)));
+  return ids.map((id) => viewFor(rows, caller, id, now));
 }
 
 /** A change of status as it is streamed. `view` null: there is no such connector, or no longer. */
@@ -159,25 +198,40 @@ const lookMs = 300_000;
 const warnEveryMs = 10_000;
 
 /**
- * The calling user's status for a connector: now, then at every change. Subscribes before it reads, so that nothing falls between.
- * Before every value `identify` tells again who calls: a key may have been revoked, or the app deleted. The stream ends, and says why, with the identity token or with the right to ask; or when its reader returns.
- * @throws UnauthenticatedError
+ * The status at a connector of the calling user, of the account that the calling app shares or, for a member, of the one that an
+ * app of theirs shares: now, then at every change. Subscribes before it reads, so that nothing falls between.
+ * Before every value `identify` tells again who calls: a key may have been revoked, a role taken away, or the app deleted. The stream ends, and says why, with the identity token or with the right to ask; or when its reader returns.
+ * @throws UnauthenticatedError, ForbiddenError for the operator, ValidationError for a member who names no app, NotFoundError for another app than the calling one
  */
 export type WatchStatus = (
   caller: Caller,
   identify: () => Promise<Caller>,
   connectorId: string,
+  appId?: string | null,
 ) => AsyncIterableIterator<StatusChange | StreamEnd>;
 
+/** The app and the user (null: all of the app) whose connection the caller asks to hear of. */
+function watchedBy(caller: Caller, appId: string | null): { appId: string; userId: string | null } {
+  if (caller.kind === 'operator') throw new ForbiddenError('This is not for this kind of caller.');
+  if (caller.kind === 'member') {
+    if (appId !== null) return { appId, userId: null };
+    const message = 'Say of which app: the account of a shared connector is connected once per app.';
+    throw new ValidationError([{ path: 'appId', message }]);
+  }
+  const app = callingApp(caller) ?? requireUser(caller).app;
+  if (appId !== null && appId !== app.id) throw new NotFoundError('app');
+  return { appId: app.id, userId: callingUser(caller)?.userId ?? null };
+}
+
 export function createWatchStatus(deps: WatchDeps): WatchStatus {
-  const views = new DataLoader<{ user: CallingUser; id: string }, ConnectionView | null>(
+  const views = new DataLoader<{ caller: Caller; id: string }, ConnectionView | null>(
     async (keys) => {
       const rows = await readRows(
         deps.db,
         keys.map(({ id }) => id),
-        keys.map(({ user }) => user.app.workspaceId),
+        keys.flatMap(({ caller }) => workspacesOf(caller) ?? []),
       );
-      return keys.map(({ user, id }) => viewForUser(rows, user, id, deps.clock.now()));
+      return keys.map(({ caller, id }) => viewFor(rows, caller, id, deps.clock.now()));
     },
     { cache: false, maxBatchSize: 1_000, batchScheduleFn: (run) => setTimeout(run, gatherMs) },
   );
@@ -192,40 +246,60 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
     failures = 0;
   }
 
-  /** What there is to tell now, if the caller may still hear it. */
-  async function present(user: CallingUser, identify: () => Promise<Caller>, id: string) {
-    const [caller, view] = await Promise.all([identify(), views.load({ user, id })]);
+  /** What there is to tell a user now, if they may still hear it. */
+  async function presentOwn(before: Caller, identify: () => Promise<Caller>, id: string) {
+    const [caller, view] = await Promise.all([identify(), views.load({ caller: before, id })]);
     return callingUser(caller) ? { view } : endOf(caller);
+  }
+
+  /** What there is to tell of a shared account now. What could be seen, and no longer can, was taken out of the caller's sight. */
+  async function presentShared(wasSeen: boolean, identify: () => Promise<Caller>, id: string) {
+    const caller = await identify();
+    if (caller.kind === 'anonymous') return endOf(caller);
+    if (!wasSeen) await requireShared(caller, id);
+    const view = await views.load({ caller, id });
+    return wasSeen && !view ? endOf(caller) : { view };
+  }
+
+  /** Of users' own connections nobody hears but they. */
+  async function requireShared(caller: Caller, id: string): Promise<void> {
+    const [connector] = await store.findConnectors(deps.db, [connectorOf(id) ?? ''], workspacesOf(caller));
+    if (connector?.kind !== 'APP_USER') return;
+    if (caller.kind !== 'member') requireUser(caller);
+    const message = 'Each user has an account of their own at this connector, of which only they hear.';
+    throw new ValidationError([{ path: 'connectorId', message }]);
   }
 
   async function* stream(
     changes: StatusSubscription,
-    user: CallingUser,
-    read: () => Promise<{ view: ConnectionView | null } | StreamEnd>,
+    expiresAt: Date | null,
+    read: (wasSeen: boolean) => Promise<{ view: ConnectionView | null } | StreamEnd>,
     connectorId: string,
   ): AsyncGenerator<StatusChange | StreamEnd, void> {
     let told: string | null = null;
+    let wasSeen = false;
     let wake: Wake = 'changed';
     let rereads = 0;
     try {
       while (wake !== 'closed') {
         const now = deps.clock.now();
-        if (now >= user.expiresAt) return yield 'identity-token-expired';
-        let next: Date;
+        if (expiresAt && now >= expiresAt) return yield 'identity-token-expired';
+        let next: Date | null;
         try {
-          const found = await read();
+          const found = await read(wasSeen);
           if (typeof found === 'string') return yield found;
           const seen = JSON.stringify(found.view);
           if (seen !== told || wake === 'recovered') yield { connectorId, view: found.view, at: deps.clock.now() };
           told = seen;
-          next = earlier(earlier(user.expiresAt, found.view?.endsAt ?? null), after(lookMs, now));
+          wasSeen = found.view !== null;
+          next = earlier(earlier(expiresAt, found.view?.endsAt ?? null), after(lookMs, now));
           rereads = 0;
         } catch (error) {
           if (told === null) throw error;
           // ended now, it would only be opened again at once, along with everybody else's
           warn(error);
           told = 'unknown';
-          next = earlier(user.expiresAt, after(Math.min(shortestRereadMs * 2 ** rereads, longestRereadMs), now));
+          next = earlier(expiresAt, after(Math.min(shortestRereadMs * 2 ** rereads, longestRereadMs), now));
           rereads += 1;
         }
         wake = await wakeOrInstant(changes, next, deps.clock);
@@ -235,12 +309,14 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
     }
   }
 
-  return (caller, identify, connectorId) => {
-    const user = requireUser(caller);
-    const id = connectionId(connectorId, user.app.id, user.userId);
-    const topics = [{ connectionId: id }, { connectorId }, { workspaceId: user.app.workspaceId }];
-    const changes = deps.events.subscribe(topics);
-    const values = stream(changes, user, () => present(user, identify, id), connectorId);
+  return (caller, identify, connectorId, askedAppId = null) => {
+    const { appId, userId } = watchedBy(caller, askedAppId);
+    const id = connectionId(connectorId, appId, userId);
+    const workspaces = (workspacesOf(caller) ?? []).map((workspaceId) => ({ workspaceId }));
+    const changes = deps.events.subscribe([{ connectionId: id }, { connectorId }, ...workspaces]);
+    const read = (wasSeen: boolean) =>
+      userId === null ? presentShared(wasSeen, identify, id) : presentOwn(caller, identify, id);
+    const values = stream(changes, expiryOf(caller), read, connectorId);
     return {
       [Symbol.asyncIterator]() {
         return this;
@@ -265,14 +341,15 @@ function after(ms: number, from: Date): Date {
   return new Date(from.getTime() + ms * (1 + Math.random() / 2));
 }
 
-function earlier(a: Date, b: Date | null): Date {
-  return b && b < a ? b : a;
+function earlier(a: Date | null, b: Date | null): Date | null {
+  return a && b ? (b < a ? b : a) : (a ?? b);
 }
 
 const longestTimerMs = 2 ** 31 - 1;
 
-/** Waits for a change or an instant. */
-async function wakeOrInstant(changes: StatusSubscription, instant: Date, clock: Clock): Promise<Wake> {
+/** Waits for a change or, where one is given, an instant. */
+async function wakeOrInstant(changes: StatusSubscription, instant: Date | null, clock: Clock): Promise<Wake> {
+  if (!instant) return changes.next();
   const waitMs = Math.max(0, instant.getTime() - clock.now().getTime());
   const timer = setTimeout(() => changes.wake(), Math.min(waitMs, longestTimerMs));
   try {

@@ -95,6 +95,14 @@ export function findConnectionIds(db: Db, connectorIds: readonly string[], page:
     WHERE connector.id = ANY(${connectorIds}) ORDER BY page.id ${order}`;
 }
 
+/** The living apps of the given workspaces. */
+export function findAppIds(db: Db, workspaceIds: string[]) {
+  return db.app.findMany({
+    where: { workspaceId: { in: workspaceIds }, deletedAt: null },
+    select: { id: true, workspaceId: true },
+  });
+}
+
 // --- connect flows ---
 
 export interface NewFlow {
@@ -102,7 +110,9 @@ export interface NewFlow {
   workspaceId: string;
   connectorId: string;
   appId: string;
-  userId: string;
+  userId: string | null;
+  startedBy: string | null;
+  takeOver: boolean;
   stateHash: string;
   binding: ConnectBinding;
   cookieHash: string | null;
@@ -237,7 +247,7 @@ export async function endConnection(tx: Tx, connectionId: string, at: Date) {
   if (!connection || connection.disconnectedAt) return null;
   await tx.connection.update({
     where: { id: connectionId },
-    data: { disconnectedAt: at, accountId: null, accountEmail: null, accountName: null },
+    data: { disconnectedAt: at, ownedBy: null, accountId: null, accountEmail: null, accountName: null },
   });
   await tx.credential.deleteMany({ where: { connectionId } });
   return connection;

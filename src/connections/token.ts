@@ -2,6 +2,7 @@ import type { ResolveServer } from '../connectors/server.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Db } from '../db/client.ts';
 import type { Credential } from '../db/generated/prisma/client.ts';
+import type { ConnectorKind } from '../db/generated/prisma/enums.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Secret } from '../lib/secret.ts';
 import type { StatusEvents } from '../events/status-events.ts';
@@ -9,7 +10,7 @@ import type { AuthorizationServer } from '../oauth/authorization-server.ts';
 import { OAuthError } from '../oauth/failure.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { fetchAccount } from '../oauth/identity.ts';
-import { type Caller, requireBackendWithUser } from '../workspaces/caller.ts';
+import { type Caller, type CallerApp, requireBackend, requireBackendWithUser } from '../workspaces/caller.ts';
 import { NotFoundError, ValidationError } from '../workspaces/errors.ts';
 import { connectionId, missingScopes, refreshDecision, type TokenDemand } from './connection.ts';
 import { NotConnectedError, ProviderUnavailableError, ReconnectRequiredError } from './errors.ts';
@@ -62,17 +63,38 @@ export async function readToken(
   connectorId: string,
   options: TokenReadOptions,
 ): Promise<TokenAnswer> {
-  const user = requireBackendWithUser(caller);
+  const { app, userId } = requireBackendWithUser(caller);
+  return readTokenOf(deps, { app, userId }, connectorId, options);
+}
+
+/**
+ * The access token of the account that the calling app shares, fresh enough. Needs the app's key alone.
+ * @throws as readToken
+ */
+export async function readSharedToken(
+  deps: TokenDeps,
+  caller: Caller,
+  connectorId: string,
+  options: Omit<TokenReadOptions, 'acceptOutdatedScopes'>,
+): Promise<TokenAnswer> {
+  const app = requireBackend(caller);
+  return readTokenOf(deps, { app, userId: null }, connectorId, { ...options, acceptOutdatedScopes: false });
+}
+
+/** The token of an app's user or, where `userId` is null, of its shared account. */
+async function readTokenOf(
+  deps: TokenDeps,
+  { app, userId }: { app: CallerApp; userId: string | null },
+  connectorId: string,
+  options: TokenReadOptions,
+): Promise<TokenAnswer> {
   const demand = readDemand(options);
-  const key = {
-    connectorId,
-    workspaceId: user.app.workspaceId,
-    connectionId: connectionId(connectorId, user.app.id, user.userId),
-  };
+  const key = { connectorId, workspaceId: app.workspaceId, connectionId: connectionId(connectorId, app.id, userId) };
   // Each turn acts on one version of the tokens. A refresh moves it; the second turn serves what it brought.
   for (let turn = 0; ; turn += 1) {
     const row = await store.findWithCredential(deps.db, key);
-    if (!row || row.connector.kind !== 'APP_USER') throw new NotFoundError('connector');
+    if (!row || row.connector.deletedAt) throw new NotFoundError('connector');
+    assertKind(row.connector.kind, userId);
     const now = deps.clock.now();
     const view = viewConnection(key.connectionId, row.connector, row.connection, now);
     assertReadable(view, options.acceptOutdatedScopes, row.connector.scopes);
@@ -104,6 +126,16 @@ export async function readToken(
     }
     if (turn >= maxTurns) throw new ProviderUnavailableError(1);
   }
+}
+
+/** A connector has accounts of one kind only: the other read would never find one. */
+function assertKind(kind: ConnectorKind, userId: string | null): void {
+  if (kind === (userId === null ? 'SHARED' : 'APP_USER')) return;
+  const message =
+    kind === 'SHARED'
+      ? 'The account of this connector is shared by the whole app: read it with sharedConnection.'
+      : 'Each user has an account of their own at this connector: read it with currentAppUserConnection.';
+  throw new ValidationError([{ path: 'connectorId', message }]);
 }
 
 /** More than enough for a refresh that others overtake; it stops a provider whose tokens are born expired. */

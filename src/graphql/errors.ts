@@ -1,5 +1,6 @@
 import { GraphQLError } from 'graphql';
 import {
+  AccountOwnedError,
   ConsentDeniedError,
   FlowExpiredError,
   FlowMismatchError,
@@ -186,6 +187,18 @@ const AffectedConnections = builder.objectRef<AffectedApp>('AffectedConnections'
         features.db.app.findUniqueOrThrow({ ...query, where: { id: appId } }),
     }),
     count: t.exposeInt('connections', { description: 'How many there are.' }),
+  }),
+});
+
+builder.objectType(AccountOwnedError, {
+  name: 'AccountOwnedError',
+  description:
+    'Another member has connected this shared account. Nothing has changed; it is replaced only where that is asked for.',
+  interfaces: [UserError],
+  fields: (t) => ({
+    owner: t.exposeString('owner', {
+      description: "The member who connected it: a person's `sub`, or `key:` and the id of a workspace key.",
+    }),
   }),
 });
 

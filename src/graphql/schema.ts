@@ -8,6 +8,7 @@ import './types/provider.ts';
 import './types/connector.ts';
 import './types/connection.ts';
 import './types/connection-list.ts';
+import './types/shared-account.ts';
 import './types/deleted-connector.ts';
 
 builder.queryType({ description: 'What can be read.' });

@@ -6,7 +6,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { accessEndedCloseCode } from '../graphql/errors.ts';
 import type { Credentials } from '../identity/caller.ts';
 import type { Logger } from '../lib/logger.ts';
-import { type Caller, callingUser } from '../workspaces/caller.ts';
+import { type Caller, expiryOf } from '../workspaces/caller.ts';
 import type { StreamEnd } from '../connections/status.ts';
 import { IdentityTokenExpiredError } from '../workspaces/errors.ts';
 import type { Yoga } from './graphql.ts';
@@ -60,8 +60,8 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
           socket.close(accessEndedCloseCode, closeReason(caller.error));
           return undefined;
         }
-        const user = callingUser(caller);
-        if (user) closeAtExpiry(socket, user.expiresAt);
+        const expiresAt = expiryOf(caller);
+        if (expiresAt) closeAtExpiry(socket, expiresAt);
         // asked again for each operation: a key may have been revoked since
         context.extra.caller = () => deps.identify(credentials);
         return undefined;

@@ -11,7 +11,7 @@ import { UnavailableError } from '../lib/unavailable-error.ts';
 import { OAuthError } from '../oauth/failure.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { identitySecretOwner } from '../workspaces/apps.ts';
-import type { Caller, CallerApp } from '../workspaces/caller.ts';
+import { type Caller, type CallerApp, keyIdOf, keySubject } from '../workspaces/caller.ts';
 import {
   ForbiddenError,
   IdentityTokenExpiredError,
@@ -148,13 +148,15 @@ export function createIdentify(deps: IdentityDeps): (credentials: Credentials) =
       const key = await store.findLiveWorkspaceKey(deps.db, sha256Hex(token));
       if (!key) throw new UnauthenticatedError('The workspace key is not known or was revoked.');
       const { workspaceId, role } = key;
-      return { kind: 'member', subject: `key:${key.id}`, memberships: [{ workspaceId, role }] };
+      return { kind: 'member', subject: keySubject(key.id), memberships: [{ workspaceId, role }], expiresAt: null };
     }
     if (!deps.admin || !isJwt(token)) {
       throw new UnauthenticatedError('The bearer token is not known. An app user also sends X-App-Id.');
     }
-    const { userId } = await verify(token, deps.admin, keySet(deps.admin.jwksUrl));
-    return { kind: 'member', subject: userId, memberships: await store.findMemberships(deps.db, userId) };
+    const { userId: subject, expiresAt } = await verify(token, deps.admin, keySet(deps.admin.jwksUrl));
+    // a person is nobody's key, whatever their issuer calls them
+    const memberships = keyIdOf(subject) === null ? await store.findMemberships(deps.db, subject) : [];
+    return { kind: 'member', subject, memberships, expiresAt };
   }
 
   return async ({ authorization, appId, onBehalfOf, origin }) => {

@@ -10,11 +10,20 @@ export interface CallerApp {
   origins: { kind: 'LIVE' | 'CUSTOM' | 'PREVIEW' | 'SERVICE'; origin: string }[];
 }
 
+/** Somebody with roles in workspaces: a person, or a workspace key (whose `subject` is `key:` and its id). */
+export interface Member {
+  kind: 'member';
+  subject: string;
+  memberships: { workspaceId: string; role: WorkspaceRole }[];
+  /** When the person's identity token ends; null for a key. */
+  expiresAt: Date | null;
+}
+
 /** Who is calling. Made by identity/, the same for HTTP and WebSocket. */
 export type Caller =
   | { kind: 'anonymous'; error: DomainError }
   | { kind: 'operator' }
-  | { kind: 'member'; subject: string; memberships: { workspaceId: string; role: WorkspaceRole }[] }
+  | Member
   | { kind: 'app-user'; app: CallerApp; userId: string; expiresAt: Date }
   | { kind: 'backend-function'; app: CallerApp; user: { userId: string; expiresAt: Date } | null };
 
@@ -37,6 +46,23 @@ export function callingApp(caller: Caller): CallerApp | null {
   return caller.kind === 'app-user' || caller.kind === 'backend-function' ? caller.app : null;
 }
 
+const keyPrefix = 'key:';
+
+/** How a workspace key is named where persons are named by their `sub`. */
+export function keySubject(keyId: string): string {
+  return keyPrefix + keyId;
+}
+
+/** The workspace key that a subject names; null where it names a person. */
+export function keyIdOf(subject: string): string | null {
+  return subject.startsWith(keyPrefix) ? subject.slice(keyPrefix.length) : null;
+}
+
+/** When what the caller shows ends by itself; null where it does not. */
+export function expiryOf(caller: Caller): Date | null {
+  return caller.kind === 'member' ? caller.expiresAt : (callingUser(caller)?.expiresAt ?? null);
+}
+
 /** @throws UnauthenticatedError (or why an origin was refused) unless an app user calls. */
 export function requireUser(caller: Caller): CallingUser {
   const user = callingUser(caller);
@@ -57,4 +83,16 @@ export function requireBackendWithUser(caller: Caller): CallingUser {
     );
   }
   return requireUser(caller);
+}
+
+/** @throws ForbiddenError for a user credential alone, UnauthenticatedError for everybody but a backend function. */
+export function requireBackend(caller: Caller): CallerApp {
+  if (caller.kind === 'backend-function') return caller.app;
+  if (caller.kind === 'anonymous') throw caller.error;
+  if (caller.kind === 'app-user') {
+    throw new ForbiddenError("Tokens go to backend functions only: call with the app's key as `Authorization`.");
+  }
+  throw new UnauthenticatedError(
+    "This is for backend functions: send the app's key as `Authorization: Bearer <app key>`.",
+  );
 }

@@ -44,14 +44,19 @@ export async function createWorkspaceKey(
   return { workspaceKey, secret };
 }
 
-/** Ends a workspace key at once. */
-export async function revokeWorkspaceKey(deps: KeyDeps, caller: Caller, workspaceKeyId: string) {
+/** Ends a workspace key at once, and the streams opened with it. */
+export async function revokeWorkspaceKey(
+  deps: KeyDeps & { events: StatusEvents },
+  caller: Caller,
+  workspaceKeyId: string,
+) {
   const key = await store.findWorkspaceKey(deps.db, workspaceKeyId);
   if (!key) throw caller.kind === 'anonymous' ? caller.error : new NotFoundError('workspace key');
   if (caller.kind !== 'operator') {
     assertCan(caller, key.role === 'OWNER' ? 'owner.manage' : 'key.manage', key.workspaceId, 'workspace key');
   }
   await store.revokeWorkspaceKeyRow(deps.db, key.id, deps.clock.now());
+  deps.events.publish({ workspaceId: key.workspaceId });
   return key.id;
 }
 

@@ -36,9 +36,14 @@ export async function setWorkspacePlan(
   return workspace;
 }
 
+interface MemberDeps {
+  db: Db;
+  events: StatusEvents;
+}
+
 /** Makes a person a member, or gives a member another role. Only an OWNER makes or unmakes an OWNER; the last one stays. */
 export async function setWorkspaceMember(
-  deps: { db: Db },
+  deps: MemberDeps,
   caller: Caller,
   input: { workspaceId: string; subject: string; role: WorkspaceRole },
 ) {
@@ -51,7 +56,7 @@ export async function setWorkspaceMember(
 
 /** Takes a person's membership away. */
 export async function removeWorkspaceMember(
-  deps: { db: Db },
+  deps: MemberDeps,
   caller: Caller,
   input: { workspaceId: string; subject: string },
 ): Promise<void> {
@@ -63,7 +68,7 @@ export async function removeWorkspaceMember(
 }
 
 async function changeMember<T>(
-  deps: { db: Db },
+  deps: MemberDeps,
   caller: Caller,
   who: { workspaceId: string; subject: string },
   role: WorkspaceRole | null,
@@ -74,7 +79,7 @@ async function changeMember<T>(
   } else {
     assertCan(caller, role === 'OWNER' ? 'owner.manage' : 'member.manage', who.workspaceId, 'workspace');
   }
-  return deps.db.$transaction(async (tx) => {
+  const changed = await deps.db.$transaction(async (tx) => {
     await store.lockWorkspace(tx, who.workspaceId);
     const before = await store.findMember(tx, who.workspaceId, who.subject);
     if (before?.role === 'OWNER' && role !== 'OWNER') {
@@ -83,4 +88,6 @@ async function changeMember<T>(
     }
     return change(tx);
   });
+  deps.events.publish({ workspaceId: who.workspaceId }); // for the streams that the person has open
+  return changed;
 }

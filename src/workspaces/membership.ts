@@ -6,6 +6,7 @@ import { ForbiddenError, NotFoundError } from './errors.ts';
 /** What can be done in a workspace, by the lowest role that may. One table for the whole service. */
 const lowestRole = {
   'workspace.view': 'VIEWER',
+  'account.connect': 'EDITOR',
   'member.manage': 'ADMIN',
   'owner.manage': 'OWNER',
   'key.manage': 'ADMIN',
@@ -27,7 +28,11 @@ function roleIn(caller: Caller, workspaceId: string): WorkspaceRole | null {
 /** Whether the caller may do something in a workspace. The operator sees everything (but secrets) and changes nothing in it. */
 export function can(caller: Caller, action: WorkspaceAction, workspaceId: string): boolean {
   if (caller.kind === 'operator') return action === 'workspace.view';
-  const role = roleIn(caller, workspaceId);
+  return roleMay(roleIn(caller, workspaceId), action);
+}
+
+/** Whether a role (null: none) is enough for something. */
+export function roleMay(role: WorkspaceRole | null, action: WorkspaceAction): boolean {
   return role !== null && rank[role] >= rank[lowestRole[action]];
 }
 
@@ -39,11 +44,14 @@ export function assertCan(caller: Caller, action: WorkspaceAction, workspaceId: 
   if (caller.kind === 'anonymous') throw caller.error;
   if (can(caller, action, workspaceId)) return;
   if (!can(caller, 'workspace.view', workspaceId)) throw new NotFoundError(what);
-  throw new ForbiddenError(`This needs the role ${lowestRole[action]} or higher in the workspace.`, {
-    remedy: remedy(
-      'ADMIN',
-      `Ask an OWNER or ADMIN of the workspace to do this, or to give you the role ${lowestRole[action]}.`,
-    ),
+  throw roleTooLow(action);
+}
+
+/** Whoever tries has no role that is high enough. */
+export function roleTooLow(action: WorkspaceAction): DomainError {
+  const role = lowestRole[action];
+  return new ForbiddenError(`This needs the role ${role} or higher in the workspace.`, {
+    remedy: remedy('ADMIN', `Ask an OWNER or ADMIN of the workspace to do this, or to give you the role ${role}.`),
   });
 }
 

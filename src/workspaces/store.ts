@@ -1,5 +1,6 @@
 import type { Db, Tx } from '../db/client.ts';
 import type { ConnectorKind, Plan, WorkspaceRole } from '../db/generated/prisma/enums.ts';
+import { keyIdOf } from './caller.ts';
 import type { AppOrigin } from './origin.ts';
 import { isLocalhost } from './origin.ts';
 
@@ -80,6 +81,16 @@ export function deleteMember(tx: Tx, workspaceId: string, subject: string) {
 
 export function findMemberships(db: Db, subject: string) {
   return db.workspaceMember.findMany({ where: { subject }, select: { workspaceId: true, role: true } });
+}
+
+/** The role that somebody has now, by the subject they called with; null where they have none. */
+export async function findRole(db: Db | Tx, workspaceId: string, subject: string): Promise<WorkspaceRole | null> {
+  const id = keyIdOf(subject);
+  const found =
+    id === null
+      ? await db.workspaceMember.findUnique({ where: { workspaceId_subject: { workspaceId, subject } } })
+      : await db.workspaceKey.findFirst({ where: { id, workspaceId, revokedAt: null } });
+  return found?.role ?? null;
 }
 
 export function insertWorkspaceKey(

@@ -39,7 +39,7 @@ test('T1. a victim who follows an attacker’s link connects nothing to anyone, 
       'UnauthenticatedError',
     ],
     ['the app’s key alone', async () => ({ authorization: `Bearer ${app.key}` }), 'UnauthenticatedError'],
-    ['an owner of the workspace', async () => workspace.owner, 'UnauthenticatedError'],
+    ['an owner of the workspace', async () => workspace.owner, 'FlowMismatchError'],
     ['the operator', async () => ({ authorization: `Bearer ${operatorKey}` }), 'UnauthenticatedError'],
   ];
   for (const [binding, cases] of [

@@ -15,12 +15,14 @@ import {
   addTestConnector,
   createWorkspaceKey,
   field,
+  type GraphqlAnswer,
   operatorKey,
   type Service,
   startProvider,
   startService,
 } from '../support/harness.ts';
 import { connectByCookie, connectionOf, readToken } from '../support/journey.ts';
+import { openBack, readShared, startShared } from '../support/shared-account.ts';
 
 /** For hundreds of calls on a machine that does other things as well. */
 const heavy = 120_000;
@@ -133,6 +135,7 @@ const words: Record<string, string> = {
   UNAUTHENTICATED: '401',
   FORBIDDEN: '403',
   NOT_FOUND: '404',
+  VALIDATION: '400',
   FLOW_EXPIRED: 'code',
   NOT_CONNECTED: 'NOT',
   CONNECTED: 'CONN',
@@ -175,6 +178,7 @@ const rows: Record<string, string> = {
   'Query.availableConnectors': `          ok       ok       ok     ok    403    403    403   403   403       403   ok   ok    ${nobodies('401')}`,
   'Query.providers': `                    ok       ok       ok     ok    ok     ok     ok    ok    ok        ok    ok   ok    ${nobodies('ok')}`,
   'Query.currentAppUserConnection': `     403      403      401    ok    401    401    401   401   401       401   403  404   ${nobodies('401')}`,
+  'Query.sharedConnection': `             403      403      NOT    NOT   401    401    401   401   401       401   403  404   ${nobodies('401')}`,
   'Mutation.createWorkspace': `           403      403      403    403   403    403    403   403   ok        403   403  403   ${nobodies('401')}`,
   'Mutation.setWorkspacePlan': `          403      403      403    403   403    403    403   403   ok        403   403  403   ${nobodies('401')}`,
   'Mutation.createWorkspaceKey': `        404      404      404    404   403    403    ok    ok    ok        404   404  404   ${nobodies('401')}`,
@@ -191,9 +195,11 @@ const rows: Record<string, string> = {
   'Mutation.deleteConnector': `           404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.setProviderAvailability': `   404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.connectAppUser': `            ok       ok       401    ok    401    401    401   401   401       401   404  404   ${nobodies('401')}`,
-  'Mutation.completeConnection': `        code     code     401    code  401    401    401   401   401       401   code code  ${nobodies('401')}`,
+  'Mutation.completeConnection': `        code     code     401    code  code   code   code  code  401       code  code code  ${nobodies('401')}`,
   'Mutation.disconnectAppUser': `         NOT      NOT      401    NOT   401    401    401   401   401       401   404  404   ${nobodies('401')}`,
-  'Subscription.connectionStatus': `      CONN     NOT      401    CONN  403    403    403   403   403       403   UN   UN    ${nobodies('401')}`,
+  'Mutation.connectSharedAccount': `      404      404      404    404   403    ok     ok    ok    403       404   404  404   ${nobodies('401')}`,
+  'Mutation.disconnectSharedAccount': `   404      404      404    404   403    NOT    NOT   NOT   403       404   404  404   ${nobodies('401')}`,
+  'Subscription.connectionStatus': `      CONN     NOT      401    CONN  400    400    400   400   403       400   UN   UN    ${nobodies('401')}`,
 };
 
 /** Rows whose call must go through the connector that a user is really connected through. */
@@ -286,6 +292,62 @@ test(
   },
   heavy,
 );
+
+/** What each caller is answered about an account that is connected and shared by `home`'s app; a member and the key alone name no user. */
+const sharedRows: Record<string, string> = {
+  //                               user otherApp appKey back VIEWER EDITOR ADMIN OWNER operator  away: OWNER user back
+  sharedConnection: `              403  403      ok     ok   401    401    401   401   401       401   403  404  ${nobodies('401')}`,
+  connectionStatus: `              NOT  404      CONN   NOT  CONN   CONN   CONN  CONN  403       UN    404  404  ${nobodies('401')}`,
+  'Connector.sharedConnection': `  null null     CONN   CONN CONN   CONN   CONN  CONN  CONN      null  null null ${nobodies('401')}`,
+  node: `                          null null     ok     ok   ok     ok     ok    ok    ok        null  null null ${nobodies('401')}`,
+};
+
+test('T11. an account shared by an app × every kind of caller answers as the table says, and its token goes to that app’s backend only', async () => {
+  const { service, home, callers } = await createNeighbours();
+  const connector = await addTestConnector(service, home.workspace, await startProvider(), undefined, 'SHARED');
+  const shared = { service, workspace: home.workspace, app: home.app, connector };
+  const page = { ...home.workspace.owner, origin: home.app.origin, 'sec-fetch-site': 'same-origin' };
+  expect(await openBack(shared, await startShared(shared, page))).toMatchObject({ connection_status: 'connected' });
+  const { accessToken, connection } = await readShared(shared);
+  const asks: Record<string, (headers: Headers) => Promise<[GraphqlAnswer, string]>> = {
+    sharedConnection: async (headers) => {
+      const path = 'Query.sharedConnection';
+      const answer = await call(service, path, { connectorId: connector.id }, headers);
+      return [answer, outcomeOf(path, answer)];
+    },
+    connectionStatus: async (headers) => {
+      const path = 'Subscription.connectionStatus';
+      const answer = await call(service, path, { connectorId: connector.id, appId: home.app.id }, headers);
+      return [answer, outcomeOf(path, answer)];
+    },
+    'Connector.sharedConnection': async (headers) => {
+      const query =
+        'query ($id: ID!, $appId: ID!) { connector(id: $id) { sharedConnection(appId: $appId) { status } } }';
+      const answer = await service.graphql(query, { id: connector.id, appId: home.app.id }, headers);
+      const found = answer.data?.connector as { sharedConnection: { status: string } | null } | null | undefined;
+      const code = answer.errors[0]?.extensions?.code as string | undefined;
+      return [answer, found?.sharedConnection?.status ?? code ?? 'null'];
+    },
+    node: async (headers) => {
+      const answer = await call(service, 'Query.node', { id: connection.id }, headers);
+      return [answer, outcomeOf('Query.node', answer)];
+    },
+  };
+  const actual: Record<string, string[]> = {};
+  for (const [name, ask] of Object.entries(asks)) {
+    actual[name] = [];
+    for (const [caller, headers] of Object.entries(callers)) {
+      const [answer, outcome] = await ask(headers);
+      actual[name].push(words[outcome] ?? outcome);
+      const mayHoldToken = name === 'sharedConnection' && ['appKey', 'backend'].includes(caller);
+      expect(JSON.stringify(answer.data).includes(accessToken), `${name} by ${caller}`).toBe(mayHoldToken);
+      const isMember = ['VIEWER', 'EDITOR', 'ADMIN', 'OWNER', 'operator'].includes(caller);
+      if (!isMember) expect(JSON.stringify(answer.data), `${name} by ${caller}`).not.toContain('"ownedBy":"');
+    }
+  }
+  expect(lines(actual)).toEqual(expectedLines(sharedRows));
+  expect(service.logs.filter((line) => line.includes('"level":50'))).toEqual([]);
+});
 
 /** `node(id)` of each type with an id, by the same columns. */
 const nodeRows: Record<string, string> = {

@@ -207,6 +207,8 @@ export interface Place {
   otherApp: Awaited<ReturnType<typeof createTestApp>>;
   /** Complete, of the catalogue: connecting starts without any request to the provider. */
   connectorId: string;
+  /** The same, of kind SHARED. */
+  sharedConnectorId: string;
   workspaceKeyId: string;
   appKeyId: string;
   memberId: string;
@@ -279,6 +281,7 @@ export async function createPlace(service: Service): Promise<Place> {
     app,
     otherApp,
     connectorId: await fresh.connector(),
+    sharedConnectorId: await addConnector({ providerKey: 'github', kind: 'SHARED' }),
     workspaceKeyId: await fresh.workspaceKey(),
     appKeyId: await fresh.appKey(),
     memberId: edges[0]?.node.id ?? '',
@@ -316,6 +319,14 @@ export const calls: Record<string, { by: RightCaller; variables: (place: Place) 
       connectorId,
       minValiditySeconds: 0,
       acceptOutdatedScopes: false,
+      rejectedTokenFingerprint: '0123456789abcdef',
+    }),
+  },
+  'Query.sharedConnection': {
+    by: 'backend with user',
+    variables: ({ sharedConnectorId }) => ({
+      connectorId: sharedConnectorId,
+      minValiditySeconds: 0,
       rejectedTokenFingerprint: '0123456789abcdef',
     }),
   },
@@ -405,5 +416,25 @@ export const calls: Record<string, { by: RightCaller; variables: (place: Place) 
     by: 'backend with user',
     variables: async ({ fresh }) => ({ input: { connectorId: await fresh.connector() } }),
   },
-  'Subscription.connectionStatus': { by: 'backend with user', variables: ({ connectorId }) => ({ connectorId }) },
+  'Mutation.connectSharedAccount': {
+    by: 'owner',
+    variables: ({ sharedConnectorId, app }) => ({
+      input: {
+        connectorId: sharedConnectorId,
+        appId: app.id,
+        returnTo: '/',
+        origin: app.origin,
+        switchAccount: false,
+        takeOver: false,
+      },
+    }),
+  },
+  'Mutation.disconnectSharedAccount': {
+    by: 'owner',
+    variables: ({ sharedConnectorId, app }) => ({ input: { connectorId: sharedConnectorId, appId: app.id } }),
+  },
+  'Subscription.connectionStatus': {
+    by: 'backend with user',
+    variables: ({ connectorId, app }) => ({ connectorId, appId: app.id }),
+  },
 };

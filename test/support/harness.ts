@@ -217,6 +217,7 @@ export async function addTestConnector(
   workspace: TestWorkspace,
   provider: CalendarProvider,
   scopes: string[] = ['openid', 'email', 'calendar.read'],
+  kind = 'APP_USER',
 ): Promise<TestConnector> {
   const added = await service.graphql(
     `mutation ($input: AddConnectorInput!) { addConnector(input: $input) { __typename ... on AddConnectorPayload { connector { id redirectUris { kind uri } } } ... on UserError { message } } }`,
@@ -224,6 +225,7 @@ export async function addTestConnector(
       input: {
         workspaceId: workspace.id,
         providerKey: 'custom',
+        kind,
         name: 'Calendar',
         scopes,
         custom: { discovery: { issuer: provider.issuer } },

@@ -23,7 +23,8 @@ export function connectAppUser(
 export function completeConnection(service: Service, headers: Headers, connectCode: string): Promise<GraphqlAnswer> {
   return service.graphql(
     `mutation ($input: CompleteConnectionInput!) { completeConnection(input: $input) { __typename
-      ... on CompleteConnectionPayload { connection { id status account { id email name } } } ${userError} } }`,
+      ... on CompleteConnectionPayload { connection { id status account { id email name } } }
+      ... on AccountOwnedError { owner } ${userError} } }`,
     { input: { connectCode } },
     headers,
   );

@@ -33,6 +33,7 @@ export interface StageOptions {
   origins?: { kind: string; origin: string }[];
   scopes?: string[];
   accessTokenSeconds?: number;
+  kind?: 'APP_USER' | 'SHARED';
 }
 
 export async function setStage(options: StageOptions = {}): Promise<Stage> {
@@ -43,7 +44,7 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
     accessTokenSeconds: options.accessTokenSeconds ?? 3600,
     now: () => service.clock.now(),
   });
-  const connector = await addTestConnector(service, workspace, provider, options.scopes);
+  const connector = await addTestConnector(service, workspace, provider, options.scopes, options.kind);
   return { service, workspace, app, provider, connector };
 }
 

@@ -30,7 +30,7 @@ export interface StatusStream {
   closed: Promise<{ code: number; reason: string }>;
 }
 
-const query = `subscription ($connectorId: ID!) { connectionStatus(connectorId: $connectorId) {
+const query = `subscription ($connectorId: ID!, $appId: ID) { connectionStatus(connectorId: $connectorId, appId: $appId) {
   connectorId status reconnectReason missingScopes at connection { id }
   problem { __typename code ... on PlanRequiredError { currentPlan } } } }`;
 
@@ -65,6 +65,7 @@ export function openWebSocket(
   headers: Record<string, string>,
   connectorId: string,
   origin?: string,
+  appId?: string,
 ): StatusStream {
   let tell: (closed: { code: number; reason: string }) => void = () => {};
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {
@@ -83,12 +84,17 @@ export function openWebSocket(
     on: { closed: (event) => tell(event as { code: number; reason: string }) },
   });
   onTestFinished(() => client.dispose());
-  return streamOf(client.iterate({ query, variables: { connectorId } }), closed);
+  return streamOf(client.iterate({ query, variables: { connectorId, appId } }), closed);
 }
 
 /** Opens the subscription over server-sent events. */
-export function openSse(url: string, headers: Record<string, string>, connectorId: string): StatusStream {
+export function openSse(
+  url: string,
+  headers: Record<string, string>,
+  connectorId: string,
+  appId?: string,
+): StatusStream {
   const client = createSseClient({ url, headers, retryAttempts: 0 });
   onTestFinished(() => client.dispose());
-  return streamOf(client.iterate({ query, variables: { connectorId } }), new Promise(() => {}));
+  return streamOf(client.iterate({ query, variables: { connectorId, appId } }), new Promise(() => {}));
 }

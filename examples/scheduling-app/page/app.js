@@ -1,5 +1,6 @@
 import { createCard } from './connectors.js';
 import { openSubscriptions } from './subscriptions.js';
+import { openTeamChannel } from './team-channel.js';
 
 const READ_EVERY_MS = 5_000;
 
@@ -88,6 +89,8 @@ const RETURN_SENTENCES = {
   CONNECTOR_DISABLED: 'Connecting this calendar has been switched off.',
   CONNECTOR_INCOMPLETE: 'This calendar is not set up completely. Whoever runs the app has to finish it.',
   NOT_FOUND: 'This calendar is no longer offered.',
+  ACCOUNT_OWNED: 'Somebody else has connected the team’s account meanwhile. Nothing has changed.',
+  FORBIDDEN: 'You may no longer connect the team’s account. Nothing has changed.',
 };
 
 const LIVE_LABELS = { connecting: 'Connecting', live: 'Live', waiting: 'Offline, trying again', refused: 'Not live' };
@@ -142,6 +145,23 @@ async function graphql(query, variables, isRetry = false) {
   }
   if (!answer.data) throw new Error(failure?.message ?? 'The service did not answer.');
   return answer.data;
+}
+
+/** A team lead's own way in: as a member of the workspace, not as a user of the app. */
+async function memberToken() {
+  await identityToken();
+  return session.team.memberToken;
+}
+
+async function graphqlAsMember(query, variables) {
+  const response = await fetch('/graphql', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${await memberToken()}` },
+    body: JSON.stringify({ query, variables }),
+  });
+  const { data, errors } = await response.json();
+  if (!data) throw new Error(errors?.[0]?.message ?? 'The service did not answer.');
+  return data;
 }
 
 /** Begins something that nobody waits for; what goes wrong is told on the page. */
@@ -266,7 +286,9 @@ async function finishReturn() {
     const kind = code === 'CONSENT_DENIED' ? 'info' : 'error';
     notify(kind, RETURN_SENTENCES[code] ?? 'The calendar could not be connected. Nothing has changed; try again.');
   } else if (connectCode) {
-    const { completeConnection: result } = await graphql(COMPLETE, { input: { connectCode } });
+    const isOfTeam = connectorId === session.team?.connectorId;
+    const call = isOfTeam ? graphqlAsMember : graphql;
+    const { completeConnection: result } = await call(COMPLETE, { input: { connectCode } });
     if (result.__typename === 'CompleteConnectionPayload') return connectorId;
     notify('error', RETURN_SENTENCES[result.code] ?? result.message, result.remedy?.steps);
   }
@@ -313,6 +335,11 @@ async function showSignedIn() {
 
   const connectedId = await finishReturn().catch((error) => notify('error', error.message));
   await loadConnectors();
+  if (session.team) {
+    const { team, appId, person } = session;
+    openTeamChannel({ team, appId, person, memberToken, graphql: graphqlAsMember });
+    if (connectedId === team.connectorId) notify('success', 'The team’s account is connected.');
+  }
   if (cards.get(connectedId)?.status === 'CONNECTED') notify('success', 'Your calendar is connected.');
 
   document.addEventListener('visibilitychange', () => {

@@ -1,8 +1,13 @@
 import { completeConnect, startConnect } from '../../connections/connect.ts';
 import { disconnect } from '../../connections/disconnect.ts';
-import { NotConnectedError, ProviderUnavailableError, ReconnectRequiredError } from '../../connections/errors.ts';
+import {
+  AccountOwnedError,
+  NotConnectedError,
+  ProviderUnavailableError,
+  ReconnectRequiredError,
+} from '../../connections/errors.ts';
 import { type ConnectionView, loadConnections, type StatusChange } from '../../connections/status.ts';
-import { readToken, type TokenAnswer } from '../../connections/token.ts';
+import { readSharedToken, readToken, type TokenAnswer } from '../../connections/token.ts';
 import { idOf } from '../../lib/global-id.ts';
 import { NotFoundError } from '../../workspaces/errors.ts';
 import { builder } from '../builder.ts';
@@ -30,7 +35,7 @@ export const AppUserConnection = builder.loadableNodeRef('AppUserConnection', {
 builder.objectType(AppUserConnection, {
   name: 'AppUserConnection',
   description:
-    'The link between an app user and an account at a provider. Its id is the same before, during and after being connected. It carries no token.',
+    'The link between an app user (or, for a shared connector, a whole app) and an account at a provider. Its id is the same before, during and after being connected. It carries no token.',
   fields: (t) => ({
     status: t.expose('status', { type: ConnectionStatus, description: 'What it is at this instant.' }),
     reconnectReason: t.expose('reconnectReason', {
@@ -69,47 +74,66 @@ builder.objectType(AppUserConnection, {
       nullable: true,
       description: 'When the provider last accepted the grant.',
     }),
+    ownedBy: t.exposeString('ownedBy', {
+      nullable: true,
+      description:
+        "Who connected an account that everyone in the app shares: a person's `sub`, or `key:` and the id of a workspace key. For members; null for users' own.",
+    }),
   }),
 });
 
-const CurrentAppUserConnection = builder.objectRef<TokenAnswer>('CurrentAppUserConnection').implement({
-  description: "The calling user's access token, for backend functions only. No other type carries one.",
-  fields: (t) => ({
-    accessToken: t.string({
-      description: "The provider's access token. Do not log it.",
-      resolve: ({ accessToken }) => accessToken.reveal(),
+/** A type that carries a token. There are two: a user's, and an app's. */
+const tokenAnswer = (name: string, description: string) =>
+  builder.objectRef<TokenAnswer>(name).implement({
+    description,
+    fields: (t) => ({
+      accessToken: t.string({
+        description: "The provider's access token. Do not log it.",
+        resolve: ({ accessToken }) => accessToken.reveal(),
+      }),
+      tokenType: t.exposeString('tokenType', { description: 'How to present it: Bearer, mostly (RFC 6750).' }),
+      accessTokenExpiresAt: t.expose('accessTokenExpiresAt', {
+        type: 'DateTime',
+        nullable: true,
+        description: 'When it ends; null where the provider does not say.',
+      }),
+      accessTokenFingerprint: t.exposeString('accessTokenFingerprint', {
+        description:
+          'The first 16 hex digits of its SHA-256: hand it back as rejectedTokenFingerprint if the provider refuses it.',
+      }),
+      grantedScopes: t.stringList({
+        description: 'What it allows.',
+        resolve: ({ connection }) => connection.grantedScopes,
+      }),
+      missingScopes: t.stringList({
+        description: 'What the connector asks for and it does not allow.',
+        resolve: ({ connection }) => connection.missingScopes,
+      }),
+      connectionConfig: t.field({
+        type: [ConnectionConfigEntry],
+        description: 'Further settings that API calls need.',
+        resolve: ({ connection }) => connection.connectionConfig,
+      }),
+      connection: t.expose('connection', { type: AppUserConnection, description: 'The connection it belongs to.' }),
     }),
-    tokenType: t.exposeString('tokenType', { description: 'How to present it: Bearer, mostly (RFC 6750).' }),
-    accessTokenExpiresAt: t.expose('accessTokenExpiresAt', {
-      type: 'DateTime',
-      nullable: true,
-      description: 'When it ends; null where the provider does not say.',
-    }),
-    accessTokenFingerprint: t.exposeString('accessTokenFingerprint', {
-      description:
-        'The first 16 hex digits of its SHA-256: hand it back as rejectedTokenFingerprint if the provider refuses it.',
-    }),
-    grantedScopes: t.stringList({
-      description: 'What it allows.',
-      resolve: ({ connection }) => connection.grantedScopes,
-    }),
-    missingScopes: t.stringList({
-      description: 'What the connector asks for and it does not allow.',
-      resolve: ({ connection }) => connection.missingScopes,
-    }),
-    connectionConfig: t.field({
-      type: [ConnectionConfigEntry],
-      description: 'Further settings that API calls need.',
-      resolve: ({ connection }) => connection.connectionConfig,
-    }),
-    connection: t.expose('connection', { type: AppUserConnection, description: 'The connection it belongs to.' }),
-  }),
-});
+  });
+
+const CurrentAppUserConnection = tokenAnswer(
+  'CurrentAppUserConnection',
+  "The calling user's access token, for backend functions only. No other type carries a user's.",
+);
+
+const SharedConnection = tokenAnswer(
+  'SharedConnection',
+  'The access token of the account that everyone in the calling app shares, for backend functions only.',
+);
+
+const tokenReadErrors = { types: [NotConnectedError, ReconnectRequiredError, ProviderUnavailableError] };
 
 builder.queryField('currentAppUserConnection', (t) =>
   t.field({
     type: CurrentAppUserConnection,
-    errors: { types: [NotConnectedError, ReconnectRequiredError, ProviderUnavailableError] },
+    errors: tokenReadErrors,
     description:
       "The calling user's valid access token for a connector. Needs the app's key and, in On-Behalf-Of, the user's identity token. While the stored token is good it is answered without waiting for the provider.",
     args: {
@@ -134,6 +158,33 @@ builder.queryField('currentAppUserConnection', (t) =>
       readToken(features, caller, idOf('Connector', args.connectorId) ?? '', {
         minValiditySeconds: args.minValiditySeconds ?? null,
         acceptOutdatedScopes: args.acceptOutdatedScopes ?? false,
+        rejectedTokenFingerprint: args.rejectedTokenFingerprint ?? null,
+      }),
+  }),
+);
+
+builder.queryField('sharedConnection', (t) =>
+  t.field({
+    type: SharedConnection,
+    errors: tokenReadErrors,
+    description:
+      "A valid access token of the account that everyone in the calling app shares, for a connector of kind SHARED. Needs the app's key alone. While the stored token is good it is answered without waiting for the provider.",
+    args: {
+      connectorId: t.arg.id({ description: "The connector's id." }),
+      minValiditySeconds: t.arg.int({
+        required: false,
+        description:
+          'The token must be good for at least this many seconds (at most 86400). A token issued within the last minute is answered as it is.',
+      }),
+      rejectedTokenFingerprint: t.arg.string({
+        required: false,
+        description:
+          'The accessTokenFingerprint of a token that the provider refused: it is replaced, if it is still the stored one.',
+      }),
+    },
+    resolve: (_root, args, { caller, features }) =>
+      readSharedToken(features, caller, idOf('Connector', args.connectorId) ?? '', {
+        minValiditySeconds: args.minValiditySeconds ?? null,
         rejectedTokenFingerprint: args.rejectedTokenFingerprint ?? null,
       }),
   }),
@@ -207,7 +258,7 @@ const CompleteConnectionInput = builder.inputType('CompleteConnectionInput', {
   }),
 });
 
-const connectionPayload = (name: string, description: string) =>
+export const connectionPayload = (name: string, description: string) =>
   builder.objectRef<{ id: string }>(name).implement({
     description,
     fields: (t) => ({
@@ -224,9 +275,9 @@ const CompleteConnectionPayload = connectionPayload('CompleteConnectionPayload',
 builder.mutationField('completeConnection', (t) =>
   t.field({
     type: CompleteConnectionPayload,
-    errors: { types: flowErrors },
+    errors: { types: [...flowErrors, AccountOwnedError] },
     description:
-      'Finishes a flow whose binding is CODE, for the user who began it. A code works once, for five minutes.',
+      'Finishes a flow whose binding is CODE, for the user or member who began it. A code works once, for five minutes.',
     args: { input: t.arg({ type: CompleteConnectionInput, description: 'What the callback brought back.' }) },
     resolve: async (_root, { input }, { caller, features }) => ({
       id: await completeConnect(features, caller, input.connectCode),
@@ -257,7 +308,8 @@ builder.mutationField('disconnectAppUser', (t) =>
 );
 
 const ConnectionStatusEvent = builder.objectRef<StatusChange & { askedId: string }>('ConnectionStatusEvent').implement({
-  description: 'The status of the calling user at a connector, as of an instant.',
+  description:
+    'The status of the calling user, or of the account that an app shares, at a connector, as of an instant.',
   fields: (t) => ({
     connectorId: t.id({
       description: 'The connector that was asked about.',
@@ -300,12 +352,20 @@ const ConnectionStatusEvent = builder.objectRef<StatusChange & { askedId: string
 builder.subscriptionField('connectionStatus', (t) =>
   t.field({
     type: ConnectionStatusEvent,
-    authScopes: { app: true },
+    authScopes: { signedIn: true },
     description:
-      "The calling user's status at a connector: now, at once, then every change. Ends with the identity token, or once the caller may no longer ask: over WebSocket with close code 4403 `identity-token-expired` or `access-ended`, over SSE with that as the last event's error. Where changes may have been missed, the present status comes again.",
-    args: { connectorId: t.arg.id({ description: "The connector's id." }) },
-    subscribe: (_root, { connectorId }, { caller, identify, features }) =>
-      features.watchStatus(caller, identify, idOf('Connector', connectorId) ?? ''),
+      "The calling user's status at a connector: now, at once, then every change. Ends with the identity token, or once the caller may no longer ask: over WebSocket with close code 4403 `identity-token-expired` or `access-ended`, over SSE with that as the last event's error. Where changes may have been missed, the present status comes again. At a connector of kind SHARED a backend function without a user hears of the account of its app, and a member of the one of the app they name.",
+    args: {
+      connectorId: t.arg.id({ description: "The connector's id." }),
+      appId: t.arg.id({
+        required: false,
+        description: 'Whose shared account it is about: for members, who must say it. An app hears of itself.',
+      }),
+    },
+    subscribe: (_root, { connectorId, appId = null }, { caller, identify, features }) => {
+      const app = appId === null ? null : (idOf('App', appId) ?? '');
+      return features.watchStatus(caller, identify, idOf('Connector', connectorId) ?? '', app);
+    },
     resolve: (change, { connectorId }) => {
       if (typeof change === 'string') throw streamEnded(change);
       return { ...change, askedId: connectorId };

@@ -91,6 +91,16 @@ export const Connector = builder.prismaNode('Connector', {
         return user && kind === 'APP_USER' ? connectionId(id, user.app.id, user.userId) : null;
       },
     }),
+    sharedConnection: t.field({
+      type: AppUserConnection,
+      nullable: true,
+      description:
+        'The account that everyone in an app shares, connected or not: for members, and for the backend function of that app. Null for everybody else, and where each user has an account of their own.',
+      args: { appId: t.arg.id({ description: 'The app.' }) },
+      select: { id: true, kind: true },
+      resolve: ({ id, kind }, { appId }) =>
+        kind === 'SHARED' ? connectionId(id, idOf('App', appId) ?? '', null) : null,
+    }),
     problem: t.field({
       type: UserError,
       nullable: true,
