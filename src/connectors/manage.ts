@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { Keyring } from '../crypto/keyring.ts';
 import { seal } from '../crypto/seal.ts';
 import type { Db } from '../db/client.ts';
@@ -9,6 +10,7 @@ import { Secret } from '../lib/secret.ts';
 import type { StatusEvents } from '../events/status-events.ts';
 import { OAuthError } from '../oauth/failure.ts';
 import { CUSTOM_PROVIDER_KEY, findProvider } from '../providers/catalogue.ts';
+import { actorOf, recordAct, scopeChanges } from '../workspaces/audit.ts';
 import type { Caller } from '../workspaces/caller.ts';
 import { ConfirmationRequiredError, NotFoundError, ValidationError } from '../workspaces/errors.ts';
 import { assertCan } from '../workspaces/membership.ts';
@@ -101,14 +103,19 @@ export async function addConnector(deps: ConnectorDeps, caller: Caller, input: A
   };
   const secret = reader.take(readPasted(input.clientSecret ?? '', 'client secret', 'input.clientSecret', 4096));
   reader.finish();
-  const connector = await store.insertConnector(deps.db, {
-    ...row,
-    id,
-    workspaceId: input.workspaceId,
-    kind: input.kind,
-    clientSecretSealed: secret && seal(deps.keyring, clientSecretOwner(id), new Secret(secret)),
-    clientFingerprint: clientFingerprint(row),
-    scopesFingerprint: scopesFingerprint(row.scopes),
+  const connector = await deps.db.$transaction(async (tx) => {
+    const details = { provider: providerKey, kind: input.kind, ...scopeChanges([], row.scopes) };
+    const act = { act: 'CONNECTOR_ADDED', workspaceId: input.workspaceId, connectorId: id, details } as const;
+    await recordAct(deps, tx, actorOf(caller), act);
+    return store.insertConnector(tx, {
+      ...row,
+      id,
+      workspaceId: input.workspaceId,
+      kind: input.kind,
+      clientSecretSealed: secret && seal(deps.keyring, clientSecretOwner(id), new Secret(secret)),
+      clientFingerprint: clientFingerprint(row),
+      scopesFingerprint: scopesFingerprint(row.scopes),
+    });
   });
   return { connector, notices: [...reader.notices, ...(await checkOnSave(deps, connector))] };
 }
@@ -175,6 +182,14 @@ export async function editConnector(deps: ConnectorDeps, caller: Caller, input: 
       !secret &&
       fingerprints.clientFingerprint === before.clientFingerprint &&
       fingerprints.scopesFingerprint === before.scopesFingerprint;
+    const details = { changed: changedFields(row, given, secret), ...scopeChanges(row.scopes, after.scopes) };
+    const act = {
+      act: 'CONNECTOR_EDITED',
+      workspaceId: current.workspaceId,
+      connectorId: current.id,
+      details,
+    } as const;
+    await recordAct(deps, tx, actorOf(caller), act);
     return store.updateConnector(tx, current.id, {
       ...columns,
       ...fingerprints,
@@ -202,10 +217,23 @@ export async function deleteConnector(
     const { users, appIds } = await store.countUsers(deps.db, connector.id);
     throw new ConfirmationRequiredError('connector', users, appIds);
   }
-  const deleted = await deps.db.$transaction((tx) => store.tombstoneConnector(tx, connector, deps.clock.now()));
-  if (!deleted) throw new NotFoundError('connector');
+  const { workspaceId } = connector;
+  await deps.db.$transaction(async (tx) => {
+    if (!(await store.tombstoneConnector(tx, connector, deps.clock.now()))) throw new NotFoundError('connector');
+    const act = { act: 'CONNECTOR_DELETED', workspaceId, connectorId: connector.id } as const;
+    await recordAct(deps, tx, actorOf(caller), act);
+  });
   deps.events.publish({ connectorId: connector.id });
   deps.wakeWorker();
+}
+
+/** The names of the fields that an edit gives another value. */
+function changedFields(before: object, given: object, secret: string | null): string[] {
+  const held = Object.entries(before) as [string, unknown][];
+  const changed = Object.entries(given)
+    .filter(([name, value]) => !isDeepStrictEqual(held.find(([own]) => own === name)?.[1], value))
+    .map(([name]) => name);
+  return secret === null ? changed : [...changed, 'clientSecret'];
 }
 
 async function requireConnector(deps: ConnectorDeps, caller: Caller, connectorId: string): Promise<Connector> {

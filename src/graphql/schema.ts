@@ -7,6 +7,7 @@ import './types/provider.ts';
 import './types/connector.ts';
 import './types/connection.ts';
 import './types/deleted-connector.ts';
+import './types/audit.ts';
 
 builder.queryType({ description: 'What can be read.' });
 builder.mutationType({

@@ -6,6 +6,7 @@ import { ForbiddenError, NotFoundError } from './errors.ts';
 /** What can be done in a workspace, by the lowest role that may. One table for the whole service. */
 const lowestRole = {
   'workspace.view': 'VIEWER',
+  'audit.view': 'ADMIN',
   'member.manage': 'ADMIN',
   'owner.manage': 'OWNER',
   'key.manage': 'ADMIN',
@@ -25,7 +26,7 @@ function roleIn(caller: Caller, workspaceId: string): WorkspaceRole | null {
 
 /** Whether the caller may do something in a workspace. The operator sees everything (but secrets) and changes nothing in it. */
 export function can(caller: Caller, action: WorkspaceAction, workspaceId: string): boolean {
-  if (caller.kind === 'operator') return action === 'workspace.view';
+  if (caller.kind === 'operator') return action === 'workspace.view' || action === 'audit.view';
   const role = roleIn(caller, workspaceId);
   return role !== null && rank[role] >= rank[lowestRole[action]];
 }

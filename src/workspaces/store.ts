@@ -5,15 +5,15 @@ import { isLocalhost } from './origin.ts';
 
 const appWithOrigins = { include: { origins: { orderBy: { position: 'asc' } } } } as const;
 
-export function insertWorkspace(db: Db, name: string, plan: Plan) {
+export function insertWorkspace(db: Db | Tx, name: string, plan: Plan) {
   return db.workspace.create({ data: { name, plan } });
 }
 
-export function updatePlan(db: Db, workspaceId: string, plan: Plan) {
+export function updatePlan(db: Db | Tx, workspaceId: string, plan: Plan) {
   return db.workspace.updateManyAndReturn({ where: { id: workspaceId }, data: { plan } });
 }
 
-export function findPlan(db: Db, workspaceId: string) {
+export function findPlan(db: Db | Tx, workspaceId: string) {
   return db.workspace.findUnique({ where: { id: workspaceId }, select: { plan: true } });
 }
 
@@ -48,7 +48,7 @@ export function findMemberships(db: Db, subject: string) {
 }
 
 export function insertWorkspaceKey(
-  db: Db,
+  db: Db | Tx,
   key: { workspaceId: string; name: string; role: WorkspaceRole; hash: string; prefix: string },
 ) {
   return db.workspaceKey.create({ data: key });
@@ -62,7 +62,7 @@ export function findLiveWorkspaceKey(db: Db, hash: string) {
   return db.workspaceKey.findFirst({ where: { hash, revokedAt: null } });
 }
 
-export function revokeWorkspaceKeyRow(db: Db, id: string, at: Date) {
+export function revokeWorkspaceKeyRow(db: Db | Tx, id: string, at: Date) {
   return db.workspaceKey.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: at } });
 }
 
@@ -138,14 +138,16 @@ export async function originIsKnown(db: Db, origin: string): Promise<boolean> {
   return (await db.appOrigin.findFirst({ where: { origin, app: { deletedAt: null } }, select: { id: true } })) !== null;
 }
 
-/** The tombstone ends access; the origins go, so that another app can take them. */
+/** The tombstone ends access; the origins go, so that another app can take them. False where it was gone already. */
 export async function tombstoneApp(tx: Tx, app: { id: string; workspaceId: string }, at: Date) {
-  await tx.app.update({ where: { id: app.id }, data: { deletedAt: at } });
+  const { count } = await tx.app.updateMany({ where: { id: app.id, deletedAt: null }, data: { deletedAt: at } });
+  if (count === 0) return false;
   await tx.appKey.updateMany({ where: { appId: app.id, revokedAt: null }, data: { revokedAt: at } });
   await tx.appOrigin.deleteMany({ where: { appId: app.id } });
   await tx.outboxItem.create({
     data: { kind: 'REVOKE_ALL_GRANTS', workspaceId: app.workspaceId, appId: app.id, dueAt: at },
   });
+  return true;
 }
 
 export function countAppUsers(db: Db, appId: string) {
@@ -169,6 +171,6 @@ export async function findLiveAppKeys(db: Db, hashes: readonly string[]) {
   return inOrder(hashes, keys, (key) => key.hash);
 }
 
-export function revokeAppKeyRow(db: Db, id: string, at: Date) {
+export function revokeAppKeyRow(db: Db | Tx, id: string, at: Date) {
   return db.appKey.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: at } });
 }
