@@ -28,6 +28,9 @@ import { StartupError } from './lib/startup-error.ts';
 import { UnavailableError } from './lib/unavailable-error.ts';
 import { createStatusEvents } from './events/status-events.ts';
 import { checkProviderUrl, createProviderFetch, type ProviderFetchPolicy } from './oauth/fetch.ts';
+import { type ExportAudit, exportAudit } from './workspaces/audit-list.ts';
+import { createReadAudit } from './workspaces/audit-reads.ts';
+import { createAuditTasks } from './workspaces/audit-seal.ts';
 import { originIsKnown } from './workspaces/store.ts';
 
 /** Parts that a test or the demo puts in place of the usual ones. */
@@ -71,6 +74,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const { db } = database;
   const sharedClock = config.databaseUrl && !overrides.clock ? await createDatabaseClock(db) : null;
   const clock = overrides.clock ?? sharedClock ?? systemClock;
+  const readAudit = createReadAudit({ db, clock, log });
+  closers.push(readAudit.stop);
 
   const policy: ProviderFetchPolicy = {
     allowedHosts: config.allowedProviderHosts,
@@ -98,6 +103,9 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   worker.start({ run: () => drainOutbox(parts), everyMs: 5_000, onWake: true });
   worker.start({ run: () => deleteExpiredFlows(db, clock.now()), everyMs: 60_000 });
   worker.start({ run: () => keepAlive({ db, clock, log, refresh }), everyMs: overrides.keepAliveMs ?? 600_000 });
+  const audit = createAuditTasks(parts, config.auditRetentionDays);
+  worker.start({ run: audit.seal, everyMs: 2_000 });
+  worker.start({ run: audit.cut, everyMs: 600_000 });
   if (sharedClock) worker.start({ run: () => sharedClock.sync(), everyMs: 5_000 });
 
   const background = (work: Promise<unknown>) =>
@@ -112,6 +120,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const features: Features = {
     ...parts,
     background,
+    noteTokenRead: readAudit.note,
     refresh,
     watchStatus: createWatchStatus(parts),
     publicUrl: config.publicUrl,
@@ -131,7 +140,16 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     graphiqlTabs: overrides.graphiqlTabs ?? (() => []),
   });
   const pings = { database: () => db.$queryRaw`SELECT 1`, ...(redis && { redis: () => redis.ping() }) };
-  const router = createRouter({ yoga, graphiql, connect: features, pings, isUnavailable, log });
+  const audited = { identify, exportAudit: (...args: Parameters<ExportAudit>) => exportAudit(parts, ...args) };
+  const router = createRouter({
+    yoga,
+    graphiql,
+    connect: features,
+    audit: audited,
+    pings,
+    isUnavailable,
+    log,
+  });
   const websocket = createWebsocket({
     yoga,
     identify,

@@ -25,6 +25,7 @@ export interface Config {
   trustProxy: number;
   allowedProviderHosts: string[];
   defaultPlan: Plan;
+  auditRetentionDays: number;
   graphiql: boolean;
   logLevel: string;
 }
@@ -62,6 +63,7 @@ export const variables = {
       'comma-separated hosts that may be called although they are not public; in development localhost always may',
   },
   DEFAULT_PLAN: { default: 'BUILDER', purpose: 'plan of a workspace that is created without one' },
+  AUDIT_RETENTION_DAYS: { default: '365', purpose: 'for how many days the audit is kept' },
   GRAPHIQL: { default: 'true, in production false', purpose: 'whether /graphql opens GraphiQL in a browser' },
   LOG_LEVEL: { default: 'info', purpose: 'fatal, error, warn, info, debug, trace or silent' },
 } as const satisfies Record<string, { default: string; purpose: string }>;
@@ -134,6 +136,7 @@ const environment = z.object({
     .refine((hosts) => hosts.every((host) => hostname.test(host)))
     .describe('host names, comma-separated, without scheme or port'),
   DEFAULT_PLAN: z.enum(Plan).describe(`one of ${Object.keys(Plan).join(', ')}`),
+  AUDIT_RETENTION_DAYS: integer(1, 3650).describe('a whole number from 1 to 3650'),
   GRAPHIQL: z
     .enum(['true', 'false'])
     .transform((value) => value === 'true')
@@ -199,6 +202,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     trustProxy: values.TRUST_PROXY ?? 0,
     allowedProviderHosts: values.ALLOWED_PROVIDER_HOSTS ?? [],
     defaultPlan: values.DEFAULT_PLAN ?? 'BUILDER',
+    auditRetentionDays: values.AUDIT_RETENTION_DAYS ?? 365,
     graphiql: values.GRAPHIQL ?? !production,
     logLevel: values.LOG_LEVEL ?? 'info',
   };

@@ -140,6 +140,7 @@ test('configuration: what nobody sets has the default of the table, and producti
     trustProxy: 0,
     allowedProviderHosts: [],
     defaultPlan: 'BUILDER',
+    auditRetentionDays: 365,
     graphiql: true,
     logLevel: 'info',
   });
@@ -160,6 +161,7 @@ test('configuration: right values are taken, with white space around them droppe
     TRUST_PROXY: '2',
     ALLOWED_PROVIDER_HOSTS: 'Provider.internal, other',
     DEFAULT_PLAN: 'FREE',
+    AUDIT_RETENTION_DAYS: ' 30 ',
     GRAPHIQL: 'false',
     LOG_LEVEL: 'debug',
   });
@@ -171,6 +173,7 @@ test('configuration: right values are taken, with white space around them droppe
     trustProxy: 2,
     allowedProviderHosts: ['provider.internal', 'other'],
     defaultPlan: 'FREE',
+    auditRetentionDays: 30,
     graphiql: false,
     logLevel: 'debug',
   });

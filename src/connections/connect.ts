@@ -12,6 +12,7 @@ import { type Caller, type CallerApp, requireUser } from '../workspaces/caller.t
 import { ValidationError } from '../workspaces/errors.ts';
 import { callbackOrigin, readOrigin, resolveReturnTo } from '../workspaces/origin.ts';
 import { findApp } from '../workspaces/store.ts';
+import { failFlow } from './audit.ts';
 import { connectionId } from './connection.ts';
 import { answerTooLarge, flowError } from './errors.ts';
 import { type EstablishDeps, establish, flowConnector, flowOwner, usableConnector } from './establish.ts';
@@ -172,6 +173,7 @@ export async function finishConnect(deps: ConnectDeps, request: CallbackRequest)
   const flow = state === null ? null : await store.useState(deps.db, sha256Hex(state), deps.clock.now());
   if (!flow) return { kind: 'page', error: flowError('FLOW_EXPIRED'), clearCookie: null };
   if (new URL(flow.redirectUri).pathname !== request.path) {
+    await failFlow(deps, flow, flowError('FLOW_MISMATCH'));
     return { kind: 'page', error: flowError('FLOW_MISMATCH'), clearCookie: null }; // another connector's answer (RFC 9700 4.4)
   }
   const cookie = flowCookie(flow);
@@ -194,7 +196,7 @@ export async function finishConnect(deps: ConnectDeps, request: CallbackRequest)
     return answer({ connect_code: await park(deps, flow, params) }, null);
   } catch (error) {
     const known = asDomainError(error);
-    await store.deleteFlow(deps.db, flow.id);
+    await failFlow(deps, flow, known);
     return answer({ connection_error: known.code }, known);
   }
 }
@@ -217,7 +219,7 @@ export async function holdConnect(
   const flow = state === null ? null : await store.findOpenFlow(deps.db, sha256Hex(state), deps.clock.now());
   if (state === null || !flow) return expired;
   if (new URL(flow.redirectUri).pathname !== path) {
-    await store.deleteFlow(deps.db, flow.id);
+    await failFlow(deps, flow, flowError('FLOW_MISMATCH'));
     return { kind: 'page', error: flowError('FLOW_MISMATCH') }; // another connector's answer (RFC 9700 4.4)
   }
   const ticket = randomBytes(32).toString('base64url');
@@ -239,8 +241,9 @@ export async function completeConnect(deps: ConnectDeps, caller: Caller, connect
     if (!began(flow)) throw flowError('FLOW_MISMATCH');
     return await establish(deps, flow, openResponse(deps, flow));
   } catch (error) {
-    await store.deleteFlow(deps.db, flow.id);
-    throw asDomainError(error);
+    const known = asDomainError(error);
+    await failFlow(deps, flow, known);
+    throw known;
   }
 }
 

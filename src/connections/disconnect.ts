@@ -3,8 +3,10 @@ import type { Db, Tx } from '../db/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { StatusEvents } from '../events/status-events.ts';
+import { type AuditActor, actorOf, recordAct } from '../workspaces/audit.ts';
 import { type Caller, requireUser } from '../workspaces/caller.ts';
 import { NotFoundError } from '../workspaces/errors.ts';
+import { actOn } from './audit.ts';
 import { connectionId } from './connection.ts';
 import { NotConnectedError } from './errors.ts';
 import { queueStoredRevocation } from './outbox.ts';
@@ -28,13 +30,13 @@ export async function disconnect(deps: DisconnectDeps, caller: Caller, connector
   const user = requireUser(caller);
   const [connector] = await store.findConnectors(deps.db, [connectorId], [user.app.workspaceId]);
   if (!connector || connector.deletedAt) throw new NotFoundError('connector');
-  return endOwn(deps, connectionId(connector.id, user.app.id, user.userId));
+  return endOwn(deps, caller, connectionId(connector.id, user.app.id, user.userId));
 }
 
 /** Ends a connection that the caller has a right to end, tells of it, and answers its id. */
-export async function endOwn(deps: DisconnectDeps, id: string): Promise<string> {
+export async function endOwn(deps: DisconnectDeps, caller: Caller, id: string): Promise<string> {
   try {
-    const ended = await deps.db.$transaction((tx) => endConnection(deps, tx, id));
+    const ended = await deps.db.$transaction((tx) => endConnection(deps, tx, id, actorOf(caller)));
     if (!ended) throw new NotConnectedError();
   } finally {
     deps.events.publish({ connectionId: id }); // a commit whose answer was lost has ended it all the same
@@ -48,10 +50,12 @@ export async function endConnection(
   deps: { keyring: Keyring; clock: Clock; log: Logger },
   tx: Tx,
   id: string,
+  actor: AuditActor,
 ): Promise<boolean> {
   const now = deps.clock.now();
   const ended = await store.endConnection(tx, id, now);
   if (!ended) return false;
+  await recordAct(deps, tx, actor, { act: 'ACCOUNT_DISCONNECTED', ...actOn(ended) });
   await store.releaseParkedRevocations(tx, ended, now);
   await store.releaseHeldRevocations(tx, id, now);
   if (!ended.credential) return true;

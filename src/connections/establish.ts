@@ -16,9 +16,11 @@ import { OAuthError } from '../oauth/failure.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { fetchAccount } from '../oauth/identity.ts';
 import { exchangeCode } from '../oauth/tokens.ts';
+import { recordAct, scopeChanges } from '../workspaces/audit.ts';
 import { NotFoundError } from '../workspaces/errors.ts';
 import { roleMay, roleTooLow } from '../workspaces/membership.ts';
 import { findRole } from '../workspaces/store.ts';
+import { actOn, actorOfFlow } from './audit.ts';
 import { connectionId, connectorProblem, ownerInTheWay } from './connection.ts';
 import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
 import { AccountOwnedError, flowError } from './errors.ts';
@@ -122,6 +124,8 @@ async function storeConnection(
       connector && !connector.deletedAt && agrees(connector, flow) && (await store.shareApp(tx, flow.appId));
     if (!isOpen) {
       await queueRevocation(deps, tx, { ...flow, connectionId: id, accountId: account.id }, grant, receivedAt);
+      const act = { act: 'CONNECT_FAILED', outcome: 'FLOW_EXPIRED', ...actOn({ ...flow, id }) } as const;
+      await recordAct(deps, tx, actorOfFlow(flow), act);
       return flowError('FLOW_EXPIRED');
     }
     const before = await store.lockWithCredential(tx, id);
@@ -168,6 +172,9 @@ async function storeConnection(
       },
       tokens,
     );
+    const held = before && !before.disconnectedAt ? before.grantedScopes : [];
+    const details = scopeChanges(held, grant.scopes ?? flow.requestedScopes);
+    await recordAct(deps, tx, actorOfFlow(flow), { act: 'ACCOUNT_CONNECTED', ...actOn({ ...flow, id }), details });
     return null;
   };
   const storing = insist(deps, storeForMs, () => deps.db.$transaction(write));

@@ -11,6 +11,8 @@ import type { AuthorizationServer, TokenGrant } from '../oauth/authorization-ser
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { OAuthError, type OAuthVerdict } from '../oauth/failure.ts';
 import { refreshGrant } from '../oauth/tokens.ts';
+import { byService, recordAct } from '../workspaces/audit.ts';
+import { actOn } from './audit.ts';
 import { backoffMs } from './connection.ts';
 import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
 import { clientOf, grantEnd, openToken, sealGrant } from './grant.ts';
@@ -201,7 +203,10 @@ async function succeeded(
       grantExpiresAt: grantEnd(tokens, true),
       ...(grant.scopes && { grantedScopes: grant.scopes }),
     });
-    if (stored) return 'moved';
+    if (stored) {
+      await recordAct(deps, tx, byService, { act: 'TOKEN_REFRESHED', ...actOn(connection) });
+      return 'moved';
+    }
     const isLive = Boolean(before?.credential);
     if (isLive && before?.connectedAt.getTime() === connection.connectedAt.getTime()) return 'moved'; // refreshed by another
     // disconnected or reconnected while the provider answered: what it gave must not live on, nor take the new grant with it
@@ -232,8 +237,11 @@ async function failed(
     // refused for good, unless somebody else has stored newer tokens: then it was a race
     const refused = await deps.db.$transaction(async (tx) => {
       const recorded = await store.recordRefusal(tx, { connectionId, version }, now);
-      if (recorded) await store.releaseParkedRevocations(tx, row.connection, now);
-      return recorded;
+      if (!recorded) return false;
+      await store.releaseParkedRevocations(tx, row.connection, now);
+      const act = { act: 'GRANT_REFUSED', outcome: 'RECONNECT_REQUIRED', ...actOn(row.connection) } as const;
+      await recordAct(deps, tx, byService, act);
+      return true;
     });
     if (refused) deps.events.publish({ connectionId });
     return { kind: refused ? 'ended' : 'moved' };
@@ -241,11 +249,12 @@ async function failed(
   const failures = row.failures + 1;
   const retryAt = new Date(now.getTime() + waitAfter(verdict, failures));
   const lost = verdict.kind === 'retry' && verdict.lost;
-  await store.releaseLease(
-    deps.db,
-    { connectionId, leaseToken },
-    { failures, retryAt, ...(!lost && { attemptedAt: null }) },
-  );
+  const outcome = verdict.kind === 'misconfigured' ? verdict.code : 'PROVIDER_UNAVAILABLE';
+  await deps.db.$transaction(async (tx) => {
+    const lesson = { failures, retryAt, ...(!lost && { attemptedAt: null }) };
+    await store.releaseLease(tx, { connectionId, leaseToken }, lesson);
+    await recordAct(deps, tx, byService, { act: 'TOKEN_REFRESHED', outcome, ...actOn(row.connection) });
+  });
   return {
     kind: 'unavailable',
     retryAfterSeconds: secondsUntil(retryAt, now),

@@ -2,12 +2,14 @@ import type { ResolveServer } from '../connectors/server.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { SealError } from '../crypto/seal.ts';
 import type { Db } from '../db/client.ts';
+import type { OutboxReceipt } from '../db/generated/prisma/enums.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { StatusEvents } from '../events/status-events.ts';
 import { OAuthError } from '../oauth/failure.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { revokeGrant } from '../oauth/tokens.ts';
+import { type Act, byService, recordAct } from '../workspaces/audit.ts';
 import { endConnection } from './disconnect.ts';
 import { clientOf } from './grant.ts';
 import { openFromOutbox } from './outbox.ts';
@@ -47,7 +49,7 @@ export async function drainOutbox(deps: RevokeDeps): Promise<number> {
 async function fanOut(deps: RevokeDeps, item: OutboxItem): Promise<void> {
   const connections = await store.findConnectionsToEnd(deps.db, item, fanOutSize);
   for (const { id } of connections) {
-    const ended = await deps.db.$transaction((tx) => endConnection(deps, tx, id));
+    const ended = await deps.db.$transaction((tx) => endConnection(deps, tx, id, byService));
     if (ended) deps.events.publish({ connectionId: id });
   }
   if (connections.length < fanOutSize) await store.finishOutboxItem(deps.db, item.id, deps.clock.now(), null);
@@ -57,9 +59,9 @@ async function fanOut(deps: RevokeDeps, item: OutboxItem): Promise<void> {
 /** Revokes one grant at the provider: at least once, until it is done or given up. */
 async function revoke(deps: RevokeDeps, item: OutboxItem): Promise<void> {
   const { id, connectorId, accountId, tokensSealed } = item;
-  const finish = (receipt: 'REVOKED' | 'UNSUPPORTED') => store.finishOutboxItem(deps.db, id, deps.clock.now(), receipt);
+  const finish = (receipt: 'REVOKED' | 'UNSUPPORTED') => endRevocation(deps, item, receipt);
   const connector = connectorId && (await store.findConnectorOfGrant(deps.db, connectorId));
-  if (!connector || connectorId === null || tokensSealed === null) return void (await finish('UNSUPPORTED'));
+  if (!connector || connectorId === null || tokensSealed === null) return finish('UNSUPPORTED');
   try {
     const server = await deps.resolveServer(connector);
     const { clientFingerprint, ...tokens } = openFromOutbox(deps.keyring, id, tokensSealed);
@@ -67,7 +69,7 @@ async function revoke(deps: RevokeDeps, item: OutboxItem): Promise<void> {
     if (connector.clientFingerprint !== clientFingerprint) return await retryLater(deps, item);
     if (server.revocationReach === 'account' && accountId !== null) {
       const grant = { connectorId, accountId, clientFingerprint };
-      if (await deps.db.$transaction((tx) => store.parkWhereAnotherStands(tx, id, grant))) return;
+      if (await park(deps, item, grant)) return;
     }
     const client = clientOf(deps.keyring, connector);
     await finish(await revokeGrant({ fetch: deps.fetch, server, client, ...tokens }));
@@ -79,9 +81,40 @@ async function revoke(deps: RevokeDeps, item: OutboxItem): Promise<void> {
   }
 }
 
-async function retryLater(deps: RevokeDeps, { id, attempts }: OutboxItem): Promise<void> {
+/** What an audit row says of a revocation. */
+function actOf({ workspaceId, connectorId, connectionId }: OutboxItem, receipt: OutboxReceipt): Act {
+  const outcome = receipt === 'REVOKED' ? 'OK' : receipt;
+  return { act: 'GRANT_REVOKED', outcome, workspaceId, connectorId, connectionId };
+}
+
+async function endRevocation(
+  deps: RevokeDeps,
+  item: OutboxItem,
+  receipt: 'REVOKED' | 'UNSUPPORTED' | 'GAVE_UP',
+): Promise<void> {
+  await deps.db.$transaction(async (tx) => {
+    const { count } = await store.finishOutboxItem(tx, item.id, deps.clock.now(), receipt);
+    if (count > 0) await recordAct(deps, tx, byService, actOf(item, receipt));
+  });
+}
+
+/** Lets a revocation wait that would end another live connection. False where there is none. */
+function park(
+  deps: RevokeDeps,
+  item: OutboxItem,
+  grant: Parameters<typeof store.parkWhereAnotherStands>[2],
+): Promise<boolean> {
+  return deps.db.$transaction(async (tx) => {
+    const isParked = await store.parkWhereAnotherStands(tx, item.id, grant);
+    if (isParked) await recordAct(deps, tx, byService, actOf(item, 'SKIPPED_SHARED_GRANT'));
+    return isParked;
+  });
+}
+
+async function retryLater(deps: RevokeDeps, item: OutboxItem): Promise<void> {
+  const { id, attempts } = item;
   const now = deps.clock.now();
-  if (attempts + 1 >= maxAttempts) return void (await store.finishOutboxItem(deps.db, id, now, 'GAVE_UP'));
+  if (attempts + 1 >= maxAttempts) return endRevocation(deps, item, 'GAVE_UP');
   const waitMs = Math.min(5_000 * 2 ** attempts, 3_600_000);
   await store.postponeOutboxItem(deps.db, id, new Date(now.getTime() + waitMs));
 }

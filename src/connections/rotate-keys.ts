@@ -4,6 +4,7 @@ import { open, SealError, type SealOwner, seal } from '../crypto/seal.ts';
 import type { Db } from '../db/client.ts';
 import type { Logger } from '../lib/logger.ts';
 import { identitySecretOwner } from '../workspaces/apps.ts';
+import { checkpointOwner } from '../workspaces/audit-chain.ts';
 import { flowOwner } from './establish.ts';
 import { tokenOwner } from './grant.ts';
 import { outboxOwner } from './outbox.ts';
@@ -53,6 +54,7 @@ const sealedColumns: readonly Column[] = [
   { table: 'pending_flow', key: 'id', column: 'codeVerifierSealed', owner: (id) => flowOwner(id, 'codeVerifier') },
   { table: 'pending_flow', key: 'id', column: 'responseSealed', owner: (id) => flowOwner(id, 'response') },
   { table: 'outbox_item', key: 'id', column: 'tokensSealed', owner: outboxOwner },
+  { table: 'audit_chain', key: 'id', column: 'checkpointSealed', owner: checkpointOwner },
 ];
 
 const batchSize = 100;

@@ -69,7 +69,7 @@ export async function disconnectShared(
   const [connector] = await store.findConnectors(deps.db, [input.connectorId], [app.workspaceId]);
   if (!connector || connector.deletedAt) throw new NotFoundError('connector');
   assertShared(connector);
-  return endOwn(deps, connectionId(connector.id, app.id, null));
+  return endOwn(deps, caller, connectionId(connector.id, app.id, null));
 }
 
 /** The app, and the member who may connect an account for it. */

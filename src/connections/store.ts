@@ -548,7 +548,12 @@ async function anotherStandsOn(tx: Tx, grant: ClientGrant): Promise<boolean> {
 }
 
 /** Ends a piece of work: the tokens go with it. */
-export function finishOutboxItem(db: Db, id: string, at: Date, receipt: 'REVOKED' | 'UNSUPPORTED' | 'GAVE_UP' | null) {
+export function finishOutboxItem(
+  db: Db | Tx,
+  id: string,
+  at: Date,
+  receipt: 'REVOKED' | 'UNSUPPORTED' | 'GAVE_UP' | null,
+) {
   // done stays done, also for a worker that was stopped for longer than its claim
   return db.outboxItem.updateMany({
     where: { id, doneAt: null },
@@ -567,7 +572,7 @@ export function postponeOutboxItem(db: Db, id: string, dueAt: Date) {
 
 /** Where sealed values stand. These names become part of the statements: they are constants, never input. */
 export interface SealedColumn {
-  table: 'connector' | 'app' | 'credential' | 'pending_flow' | 'outbox_item';
+  table: 'connector' | 'app' | 'credential' | 'pending_flow' | 'outbox_item' | 'audit_chain';
   key: 'id' | 'connectionId';
   column: `${string}Sealed`;
 }

@@ -10,8 +10,18 @@ import type { AuthorizationServer } from '../oauth/authorization-server.ts';
 import { OAuthError } from '../oauth/failure.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { fetchAccount } from '../oauth/identity.ts';
-import { type Caller, type CallerApp, requireBackend, requireBackendWithUser } from '../workspaces/caller.ts';
+import { byService, recordAct } from '../workspaces/audit.ts';
+import {
+  type Caller,
+  type CallerApp,
+  callingApp,
+  callingUser,
+  requireBackend,
+  requireBackendWithUser,
+} from '../workspaces/caller.ts';
 import { NotFoundError, ValidationError } from '../workspaces/errors.ts';
+import type { NoteTokenRead } from '../workspaces/audit-reads.ts';
+import { actOn, auditedRead } from './audit.ts';
 import { connectionId, missingScopes, refreshDecision, type TokenDemand } from './connection.ts';
 import { NotConnectedError, ProviderUnavailableError, ReconnectRequiredError } from './errors.ts';
 import { openToken } from './grant.ts';
@@ -29,6 +39,7 @@ export interface TokenDeps {
   refresh: Refresh;
   /** Goes on with a promise after the answer; a stop waits for it. */
   background: (work: Promise<unknown>) => void;
+  noteTokenRead: NoteTokenRead;
 }
 
 /** What a token read asks for beyond the connector. */
@@ -57,7 +68,18 @@ const longestValiditySeconds = 86_400;
  * @throws UnauthenticatedError, ForbiddenError (a user's credential alone), NotFoundError, PlanRequiredError,
  * ConnectorIncompleteError, ValidationError, NotConnectedError, ReconnectRequiredError, ProviderUnavailableError
  */
-export async function readToken(
+export function readToken(
+  deps: TokenDeps,
+  caller: Caller,
+  connectorId: string,
+  options: TokenReadOptions,
+): Promise<TokenAnswer> {
+  const user = callingUser(caller);
+  const ids = { connectorId, connectionId: user && connectionId(connectorId, user.app.id, user.userId) };
+  return auditedRead(deps, caller, ids, () => readFresh(deps, caller, connectorId, options));
+}
+
+async function readFresh(
   deps: TokenDeps,
   caller: Caller,
   connectorId: string,
@@ -71,14 +93,18 @@ export async function readToken(
  * The access token of the account that the calling app shares, fresh enough. Needs the app's key alone.
  * @throws as readToken
  */
-export async function readSharedToken(
+export function readSharedToken(
   deps: TokenDeps,
   caller: Caller,
   connectorId: string,
   options: Omit<TokenReadOptions, 'acceptOutdatedScopes'>,
 ): Promise<TokenAnswer> {
-  const app = requireBackend(caller);
-  return readTokenOf(deps, { app, userId: null }, connectorId, { ...options, acceptOutdatedScopes: false });
+  const app = callingApp(caller);
+  const ids = { connectorId, connectionId: app && connectionId(connectorId, app.id, null) };
+  return auditedRead(deps, caller, ids, async () => {
+    const subject = { app: requireBackend(caller), userId: null };
+    return readTokenOf(deps, subject, connectorId, { ...options, acceptOutdatedScopes: false });
+  });
 }
 
 /** The token of an app's user or, where `userId` is null, of its shared account. */
@@ -171,7 +197,12 @@ async function verify(deps: TokenDeps, row: store.ConnectionRow): Promise<void> 
   const now = deps.clock.now();
   if (answer.kind === 'account') await store.recordVerified(deps.db, connectionId, now);
   if (answer.kind !== 'refused') return;
-  const refused = await deps.db.$transaction((tx) => store.recordRefusal(tx, { connectionId, version }, now));
+  const refused = await deps.db.$transaction(async (tx) => {
+    const recorded = await store.recordRefusal(tx, { connectionId, version }, now);
+    const act = { act: 'GRANT_REFUSED', outcome: 'RECONNECT_REQUIRED', ...actOn(connection) } as const;
+    if (recorded) await recordAct(deps, tx, byService, act);
+    return recorded;
+  });
   if (refused) deps.events.publish({ connectionId });
 }
 

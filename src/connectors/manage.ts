@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { Keyring } from '../crypto/keyring.ts';
 import { seal } from '../crypto/seal.ts';
 import type { Db } from '../db/client.ts';
@@ -9,6 +10,7 @@ import { Secret } from '../lib/secret.ts';
 import type { StatusEvents } from '../events/status-events.ts';
 import { OAuthError } from '../oauth/failure.ts';
 import { CUSTOM_PROVIDER_KEY, findProvider } from '../providers/catalogue.ts';
+import { actorOf, recordAct, scopeChanges } from '../workspaces/audit.ts';
 import type { Caller } from '../workspaces/caller.ts';
 import { ConfirmationRequiredError, NotFoundError, ValidationError } from '../workspaces/errors.ts';
 import { assertCan } from '../workspaces/membership.ts';
@@ -103,14 +105,19 @@ export async function addConnector(deps: ConnectorDeps, caller: Caller, input: A
   const secret = reader.take(readPasted(input.clientSecret ?? '', 'client secret', 'input.clientSecret', 4096));
   reader.finish();
   if (await findSwitchedOff(deps.db, { ...input, providerKey })) throw new ConnectorDisabledError();
-  const connector = await store.insertConnector(deps.db, {
-    ...row,
-    id,
-    workspaceId: input.workspaceId,
-    kind: input.kind,
-    clientSecretSealed: secret && seal(deps.keyring, clientSecretOwner(id), new Secret(secret)),
-    clientFingerprint: clientFingerprint(row),
-    scopesFingerprint: scopesFingerprint(row.scopes),
+  const connector = await deps.db.$transaction(async (tx) => {
+    const details = { provider: providerKey, kind: input.kind, ...scopeChanges([], row.scopes) };
+    const act = { act: 'CONNECTOR_ADDED', workspaceId: input.workspaceId, connectorId: id, details } as const;
+    await recordAct(deps, tx, actorOf(caller), act);
+    return store.insertConnector(tx, {
+      ...row,
+      id,
+      workspaceId: input.workspaceId,
+      kind: input.kind,
+      clientSecretSealed: secret && seal(deps.keyring, clientSecretOwner(id), new Secret(secret)),
+      clientFingerprint: clientFingerprint(row),
+      scopesFingerprint: scopesFingerprint(row.scopes),
+    });
   });
   return { connector, notices: [...reader.notices, ...(await checkOnSave(deps, connector))] };
 }
@@ -131,6 +138,13 @@ export async function editConnector(deps: ConnectorDeps, caller: Caller, input: 
       !edit.secret &&
       columns.clientFingerprint === before.clientFingerprint &&
       columns.scopesFingerprint === before.scopesFingerprint;
+    const details = {
+      changed: changedFields(before, edit.given, edit.secret),
+      ...scopeChanges(before.scopes, columns.scopes),
+    };
+    const { workspaceId } = current;
+    const act = { act: 'CONNECTOR_EDITED', workspaceId, connectorId: current.id, details } as const;
+    await recordAct(deps, tx, actorOf(caller), act);
     return store.updateConnector(tx, current.id, {
       ...columns,
       ...(!isUnchanged && { refusal: null, refusedAt: null }),
@@ -237,12 +251,24 @@ export async function deleteConnector(
     throw new ConfirmationRequiredError('delete-connector', users, apps);
   }
   try {
-    const deleted = await deps.db.$transaction((tx) => store.tombstoneConnector(tx, connector, deps.clock.now()));
-    if (!deleted) throw new NotFoundError('connector');
+    await deps.db.$transaction(async (tx) => {
+      if (!(await store.tombstoneConnector(tx, connector, deps.clock.now()))) throw new NotFoundError('connector');
+      const { id: connectorId, workspaceId } = connector;
+      await recordAct(deps, tx, actorOf(caller), { act: 'CONNECTOR_DELETED', workspaceId, connectorId });
+    });
   } finally {
     deps.events.publish({ connectorId: connector.id }); // a commit whose answer was lost has deleted it all the same
     deps.wakeWorker();
   }
+}
+
+/** The names of the fields that an edit gives another value. */
+function changedFields(before: object, given: object, secret: string | null): string[] {
+  const held = Object.entries(before) as [string, unknown][];
+  const changed = Object.entries(given)
+    .filter(([name, value]) => !isDeepStrictEqual(held.find(([own]) => own === name)?.[1], value))
+    .map(([name]) => name);
+  return secret === null ? changed : [...changed, 'clientSecret'];
 }
 
 async function requireConnector(deps: { db: Db }, caller: Caller, connectorId: string): Promise<Connector> {

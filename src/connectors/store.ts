@@ -28,7 +28,7 @@ function columns({ connectionConfig, custom, ...rest }: ConnectorColumns) {
 }
 
 export function insertConnector(
-  db: Db,
+  db: Db | Tx,
   row: ConnectorColumns & { id: string; workspaceId: string; providerKey: string; kind: ConnectorKind },
 ) {
   return db.connector.create({ data: { ...columns(row), id: row.id } as Prisma.ConnectorUncheckedCreateInput });

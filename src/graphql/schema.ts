@@ -10,6 +10,7 @@ import './types/connection.ts';
 import './types/connection-list.ts';
 import './types/shared-account.ts';
 import './types/deleted-connector.ts';
+import './types/audit.ts';
 
 builder.queryType({ description: 'What can be read.' });
 builder.mutationType({

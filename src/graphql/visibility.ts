@@ -1,5 +1,6 @@
 import type { Prisma } from '../db/generated/prisma/client.ts';
 import { type Caller, callingApp } from '../workspaces/caller.ts';
+import { can } from '../workspaces/membership.ts';
 
 /** Matches nothing. */
 const none = { id: { in: [] as string[] } };
@@ -19,6 +20,12 @@ export function workspacesVisibleTo(caller: Caller): Prisma.WorkspaceWhereInput 
 export function memberRowsVisibleTo(caller: Caller): { workspaceId?: { in: string[] } } {
   const ids = workspaceIds(caller);
   return ids === null ? {} : { workspaceId: { in: ids } };
+}
+
+/** The audit of the workspaces where the caller may look at it. */
+export function auditVisibleTo(caller: Caller): { workspaceId?: { in: string[] } } {
+  const ids = workspaceIds(caller);
+  return ids === null ? {} : { workspaceId: { in: ids.filter((id) => can(caller, 'audit.view', id)) } };
 }
 
 export function appsVisibleTo(caller: Caller): Prisma.AppWhereInput {

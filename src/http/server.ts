@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { createServerAdapter } from '@whatwg-node/server';
 import type { ConnectDeps } from '../connections/connect.ts';
 import type { Logger } from '../lib/logger.ts';
+import { type AuditExportDeps, auditExport } from './audit-export.ts';
 import { type Yoga, refuseGraphqlRequest } from './graphql.ts';
 import { healthz, type Pings, readyz, unavailableSentence } from './health.ts';
 import { oauthCallback } from './oauth-callback.ts';
@@ -11,6 +12,7 @@ export interface RouterDeps {
   yoga: Yoga;
   graphiql: boolean;
   connect: ConnectDeps;
+  audit: AuditExportDeps;
   /** Asks each part that the service needs whether it is there. */
   pings: Pings;
   /** Whether an error only says that something the service needs does not answer for the moment. */
@@ -20,6 +22,8 @@ export interface RouterDeps {
 
 const callback = /^\/api\/external-auth\/callback(\/[A-Za-z0-9_.-]{1,200})?$/;
 
+const auditPath = /^\/api\/workspaces\/([A-Za-z0-9_.-]{1,200})\/audit\.ndjson$/;
+
 /** Every route, as one function of a request. A bug is logged here, once, and answered with 500. */
 export function createRouter(deps: RouterDeps): (request: Request) => Promise<Response> {
   async function route(request: Request): Promise<Response> {
@@ -27,6 +31,8 @@ export function createRouter(deps: RouterDeps): (request: Request) => Promise<Re
     const { pathname } = new URL(request.url);
     if (pathname === '/graphql') return refuseGraphqlRequest(request, deps.graphiql) ?? deps.yoga.fetch(request);
     if (callback.test(pathname)) return oauthCallback(deps.connect, request);
+    const audited = auditPath.exec(pathname)?.[1];
+    if (audited !== undefined) return auditExport(deps.audit, request, audited);
     if (pathname === '/healthz') return healthz();
     if (pathname === '/readyz') return readyz(deps);
     if (pathname === '/' && deps.graphiql)

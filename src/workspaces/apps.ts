@@ -6,6 +6,7 @@ import type { OriginKind } from '../db/generated/prisma/enums.ts';
 import type { StatusEvents } from '../events/status-events.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Secret } from '../lib/secret.ts';
+import { actorOf, recordAct } from './audit.ts';
 import type { Caller } from './caller.ts';
 import { ConfirmationRequiredError, NotFoundError, ValidationError } from './errors.ts';
 import { insertNewAppKey } from './keys.ts';
@@ -49,6 +50,8 @@ export async function createApp(
     const app = await store.insertApp(tx, { id, workspaceId: input.workspaceId, name, ...identity });
     await setOrigins(tx, app, origins);
     const { appKey, secret } = await insertNewAppKey(tx, id);
+    const act = { act: 'APP_CREATED', workspaceId: app.workspaceId, appId: id, targetId: appKey.id } as const;
+    await recordAct(deps, tx, actorOf(caller), act);
     return { app, appKey, appKeySecret: secret, identitySecret };
   });
 }
@@ -72,6 +75,9 @@ export async function editApp(
       updatedAt: deps.clock.now(),
     });
     if (origins) await setOrigins(tx, changed, origins);
+    const given = (['name', 'origins', 'identity'] as const).filter((field) => input[field] !== null);
+    const act = { act: 'APP_EDITED', workspaceId: changed.workspaceId, appId: changed.id } as const;
+    await recordAct(deps, tx, actorOf(caller), { ...act, details: { changed: given } });
     return changed;
   });
   deps.events.publish({ workspaceId: app.workspaceId });
@@ -89,7 +95,11 @@ export async function deleteApp(
     const users = await store.countAppUsers(deps.db, app.id);
     throw new ConfirmationRequiredError('delete-app', users, [{ appId: app.id, connections: users }]);
   }
-  await deps.db.$transaction((tx) => store.tombstoneApp(tx, app, deps.clock.now()));
+  await deps.db.$transaction(async (tx) => {
+    if (!(await store.tombstoneApp(tx, app, deps.clock.now()))) throw new NotFoundError('app');
+    const act = { act: 'APP_DELETED', workspaceId: app.workspaceId, appId: app.id } as const;
+    await recordAct(deps, tx, actorOf(caller), act);
+  });
   deps.events.publish({ workspaceId: app.workspaceId });
   deps.wakeWorker();
 }

@@ -2,6 +2,7 @@ import type { Db } from '../db/client.ts';
 import type { StatusEvents } from '../events/status-events.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CUSTOM_PROVIDER_KEY, findProvider } from '../providers/catalogue.ts';
+import { actorOf, recordAct } from './audit.ts';
 import type { Caller } from './caller.ts';
 import { ConfirmationRequiredError, NotFoundError, ValidationError } from './errors.ts';
 import { assertCan } from './membership.ts';
@@ -33,8 +34,16 @@ export async function setProviderAvailability(
   const wasOff = (await store.findSwitchedOff(deps.db, use)) !== null;
   if (!(input.available && wasOff)) assertPlanIncludesAvailability(workspace.plan);
   if (!input.available && !wasOff && !input.confirm) throw await confirmationOf(deps, use);
-  if (input.available) await store.switchOn(deps.db, use);
-  else await store.switchOff(deps.db, use, deps.clock.now());
+  await deps.db.$transaction(async (tx) => {
+    if (input.available) await store.switchOn(tx, use);
+    else await store.switchOff(tx, use, deps.clock.now());
+    const details = { provider: use.providerKey, kind: use.kind, available: String(input.available) };
+    await recordAct(deps, tx, actorOf(caller), {
+      act: 'PROVIDER_AVAILABILITY_SET',
+      workspaceId: use.workspaceId,
+      details,
+    });
+  });
   deps.events.publish({ workspaceId: use.workspaceId });
   const row = await store.findSwitchedOff(deps.db, use);
   return { providerKey: use.providerKey, kind: use.kind, switchedOffAt: row?.createdAt ?? null };

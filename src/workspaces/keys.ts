@@ -4,6 +4,7 @@ import type { WorkspaceRole } from '../db/generated/prisma/enums.ts';
 import type { StatusEvents } from '../events/status-events.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Secret, sha256Hex } from '../lib/secret.ts';
+import { actorOf, recordAct } from './audit.ts';
 import type { Caller } from './caller.ts';
 import { NotFoundError } from './errors.ts';
 import { assertCan } from './membership.ts';
@@ -34,12 +35,12 @@ export async function createWorkspaceKey(
   }
   const name = readText(input.name, 'input.name', 'A name');
   const { secret, hash, prefix } = newKey('wsk_');
-  const workspaceKey = await store.insertWorkspaceKey(deps.db, {
-    workspaceId: input.workspaceId,
-    name,
-    role: input.role,
-    hash,
-    prefix,
+  const { workspaceId, role } = input;
+  const workspaceKey = await deps.db.$transaction(async (tx) => {
+    const key = await store.insertWorkspaceKey(tx, { workspaceId, name, role, hash, prefix });
+    const act = { act: 'WORKSPACE_KEY_CREATED', workspaceId, targetId: key.id, details: { role } } as const;
+    await recordAct(deps, tx, actorOf(caller), act);
+    return key;
   });
   return { workspaceKey, secret };
 }
@@ -55,13 +56,17 @@ export async function revokeWorkspaceKey(
   if (caller.kind !== 'operator') {
     assertCan(caller, key.role === 'OWNER' ? 'owner.manage' : 'key.manage', key.workspaceId, 'workspace key');
   }
-  await store.revokeWorkspaceKeyRow(deps.db, key.id, deps.clock.now());
+  await deps.db.$transaction(async (tx) => {
+    const { count } = await store.revokeWorkspaceKeyRow(tx, key.id, deps.clock.now());
+    const act = { act: 'WORKSPACE_KEY_REVOKED', workspaceId: key.workspaceId, targetId: key.id } as const;
+    if (count > 0) await recordAct(deps, tx, actorOf(caller), act);
+  });
   deps.events.publish({ workspaceId: key.workspaceId });
   return key.id;
 }
 
 /** Stores a fresh key of an app. */
-export async function insertNewAppKey(tx: Db | Tx, appId: string) {
+export async function insertNewAppKey(tx: Tx, appId: string) {
   const { secret, hash, prefix } = newKey('apk_');
   return { appKey: await store.insertAppKey(tx, { appId, hash, prefix }), secret };
 }
@@ -71,7 +76,12 @@ export async function createAppKey(deps: KeyDeps, caller: Caller, appId: string)
   const app = await store.findApp(deps.db, appId);
   if (!app) throw caller.kind === 'anonymous' ? caller.error : new NotFoundError('app');
   assertCan(caller, 'app.manage', app.workspaceId, 'app');
-  return insertNewAppKey(deps.db, app.id);
+  return deps.db.$transaction(async (tx) => {
+    const made = await insertNewAppKey(tx, app.id);
+    const act = { act: 'APP_KEY_CREATED', workspaceId: app.workspaceId, appId, targetId: made.appKey.id } as const;
+    await recordAct(deps, tx, actorOf(caller), act);
+    return made;
+  });
 }
 
 /** Ends an app's key at once, and the streams opened with it. */
@@ -79,7 +89,12 @@ export async function revokeAppKey(deps: KeyDeps & { events: StatusEvents }, cal
   const key = await store.findAppKey(deps.db, appKeyId);
   if (!key) throw caller.kind === 'anonymous' ? caller.error : new NotFoundError('app key');
   assertCan(caller, 'app.manage', key.app.workspaceId, 'app key');
-  await store.revokeAppKeyRow(deps.db, key.id, deps.clock.now());
+  const { appId } = key;
+  await deps.db.$transaction(async (tx) => {
+    const { count } = await store.revokeAppKeyRow(tx, key.id, deps.clock.now());
+    const act = { act: 'APP_KEY_REVOKED', workspaceId: key.app.workspaceId, appId, targetId: key.id } as const;
+    if (count > 0) await recordAct(deps, tx, actorOf(caller), act);
+  });
   deps.events.publish({ workspaceId: key.app.workspaceId });
   return key.id;
 }

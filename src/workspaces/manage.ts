@@ -1,6 +1,8 @@
 import type { Db } from '../db/client.ts';
 import type { Plan, WorkspaceRole } from '../db/generated/prisma/enums.ts';
 import type { StatusEvents } from '../events/status-events.ts';
+import type { Clock } from '../lib/clock.ts';
+import { actorOf, recordAct } from './audit.ts';
 import type { Caller } from './caller.ts';
 import { ForbiddenError, NotFoundError } from './errors.ts';
 import { assertCan, lastOwnerError } from './membership.ts';
@@ -15,29 +17,44 @@ function requireOperator(caller: Caller): void {
 
 /** Creates a workspace. Operator only. */
 export async function createWorkspace(
-  deps: { db: Db; defaultPlan: Plan },
+  deps: { db: Db; clock: Clock; defaultPlan: Plan },
   caller: Caller,
   input: { name: string; plan: Plan | null },
 ) {
   requireOperator(caller);
-  return store.insertWorkspace(deps.db, readText(input.name, 'input.name', 'A name'), input.plan ?? deps.defaultPlan);
+  const name = readText(input.name, 'input.name', 'A name');
+  const plan = input.plan ?? deps.defaultPlan;
+  return deps.db.$transaction(async (tx) => {
+    const workspace = await store.insertWorkspace(tx, name, plan);
+    const act = { act: 'WORKSPACE_CREATED', workspaceId: workspace.id, details: { plan } } as const;
+    await recordAct(deps, tx, actorOf(caller), act);
+    return workspace;
+  });
 }
 
 /** Changes what a workspace pays for. Operator only; every open page of its apps is told. */
 export async function setWorkspacePlan(
-  deps: { db: Db; events: StatusEvents },
+  deps: { db: Db; clock: Clock; events: StatusEvents },
   caller: Caller,
   input: { workspaceId: string; plan: Plan },
 ) {
   requireOperator(caller);
-  const [workspace] = await store.updatePlan(deps.db, input.workspaceId, input.plan);
-  if (!workspace) throw new NotFoundError('workspace');
+  const workspace = await deps.db.$transaction(async (tx) => {
+    await store.lockWorkspace(tx, input.workspaceId);
+    const before = await store.findPlan(tx, input.workspaceId);
+    const [after] = await store.updatePlan(tx, input.workspaceId, input.plan);
+    if (!before || !after) throw new NotFoundError('workspace');
+    const details = { from: before.plan, to: after.plan };
+    await recordAct(deps, tx, actorOf(caller), { act: 'PLAN_SET', workspaceId: after.id, details });
+    return after;
+  });
   deps.events.publish({ workspaceId: workspace.id });
   return workspace;
 }
 
 interface MemberDeps {
   db: Db;
+  clock: Clock;
   events: StatusEvents;
 }
 
@@ -86,7 +103,11 @@ async function changeMember<T>(
       if (caller.kind !== 'operator') assertCan(caller, 'owner.manage', who.workspaceId, 'workspace');
       if ((await store.countOwners(tx, who.workspaceId)) === 1) throw lastOwnerError();
     }
-    return change(tx);
+    const changed = await change(tx);
+    const details = { ...(before && { from: before.role }), ...(role && { to: role }) };
+    const act = role === null ? 'MEMBER_REMOVED' : 'MEMBER_SET';
+    await recordAct(deps, tx, actorOf(caller), { act, workspaceId: who.workspaceId, targetId: who.subject, details });
+    return changed;
   });
   deps.events.publish({ workspaceId: who.workspaceId }); // for the streams that the person has open
   return changed;

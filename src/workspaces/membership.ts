@@ -7,6 +7,7 @@ import { ForbiddenError, NotFoundError } from './errors.ts';
 const lowestRole = {
   'workspace.view': 'VIEWER',
   'account.connect': 'EDITOR',
+  'audit.view': 'ADMIN',
   'member.manage': 'ADMIN',
   'owner.manage': 'OWNER',
   'key.manage': 'ADMIN',
@@ -27,7 +28,7 @@ function roleIn(caller: Caller, workspaceId: string): WorkspaceRole | null {
 
 /** Whether the caller may do something in a workspace. The operator sees everything (but secrets) and changes nothing in it. */
 export function can(caller: Caller, action: WorkspaceAction, workspaceId: string): boolean {
-  if (caller.kind === 'operator') return action === 'workspace.view';
+  if (caller.kind === 'operator') return action === 'workspace.view' || action === 'audit.view';
   return roleMay(roleIn(caller, workspaceId), action);
 }
 

@@ -6,15 +6,15 @@ import { isLocalhost } from './origin.ts';
 
 const appWithOrigins = { include: { origins: { orderBy: { position: 'asc' } } } } as const;
 
-export function insertWorkspace(db: Db, name: string, plan: Plan) {
+export function insertWorkspace(db: Db | Tx, name: string, plan: Plan) {
   return db.workspace.create({ data: { name, plan } });
 }
 
-export function updatePlan(db: Db, workspaceId: string, plan: Plan) {
+export function updatePlan(db: Db | Tx, workspaceId: string, plan: Plan) {
   return db.workspace.updateManyAndReturn({ where: { id: workspaceId }, data: { plan } });
 }
 
-export function findPlan(db: Db, workspaceId: string) {
+export function findPlan(db: Db | Tx, workspaceId: string) {
   return db.workspace.findUnique({ where: { id: workspaceId }, select: { plan: true } });
 }
 
@@ -32,11 +32,11 @@ export function findSwitchedOff(db: Db, use: ProviderUse) {
   return db.providerAvailability.findUnique({ where: { workspaceId_providerKey_kind: useOf(use) } });
 }
 
-export async function switchOff(db: Db, use: ProviderUse, at: Date): Promise<void> {
+export async function switchOff(db: Db | Tx, use: ProviderUse, at: Date): Promise<void> {
   await db.providerAvailability.createMany({ data: { ...useOf(use), createdAt: at }, skipDuplicates: true });
 }
 
-export async function switchOn(db: Db, use: ProviderUse): Promise<void> {
+export async function switchOn(db: Db | Tx, use: ProviderUse): Promise<void> {
   await db.providerAvailability.deleteMany({ where: useOf(use) });
 }
 
@@ -94,7 +94,7 @@ export async function findRole(db: Db | Tx, workspaceId: string, subject: string
 }
 
 export function insertWorkspaceKey(
-  db: Db,
+  db: Db | Tx,
   key: { workspaceId: string; name: string; role: WorkspaceRole; hash: string; prefix: string },
 ) {
   return db.workspaceKey.create({ data: key });
@@ -108,7 +108,7 @@ export function findLiveWorkspaceKey(db: Db, hash: string) {
   return db.workspaceKey.findFirst({ where: { hash, revokedAt: null } });
 }
 
-export function revokeWorkspaceKeyRow(db: Db, id: string, at: Date) {
+export function revokeWorkspaceKeyRow(db: Db | Tx, id: string, at: Date) {
   return db.workspaceKey.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: at } });
 }
 
@@ -184,14 +184,16 @@ export async function originIsKnown(db: Db, origin: string): Promise<boolean> {
   return (await db.appOrigin.findFirst({ where: { origin, app: { deletedAt: null } }, select: { id: true } })) !== null;
 }
 
-/** The tombstone ends access; the origins go, so that another app can take them. */
+/** The tombstone ends access; the origins go, so that another app can take them. False where it was gone already. */
 export async function tombstoneApp(tx: Tx, app: { id: string; workspaceId: string }, at: Date) {
-  await tx.app.update({ where: { id: app.id }, data: { deletedAt: at } });
+  const { count } = await tx.app.updateMany({ where: { id: app.id, deletedAt: null }, data: { deletedAt: at } });
+  if (count === 0) return false;
   await tx.appKey.updateMany({ where: { appId: app.id, revokedAt: null }, data: { revokedAt: at } });
   await tx.appOrigin.deleteMany({ where: { appId: app.id } });
   await tx.outboxItem.create({
     data: { kind: 'REVOKE_ALL_GRANTS', workspaceId: app.workspaceId, appId: app.id, dueAt: at },
   });
+  return true;
 }
 
 export function countAppUsers(db: Db, appId: string) {
@@ -215,6 +217,6 @@ export async function findLiveAppKeys(db: Db, hashes: readonly string[]) {
   return inOrder(hashes, keys, (key) => key.hash);
 }
 
-export function revokeAppKeyRow(db: Db, id: string, at: Date) {
+export function revokeAppKeyRow(db: Db | Tx, id: string, at: Date) {
   return db.appKey.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: at } });
 }

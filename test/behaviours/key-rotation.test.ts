@@ -11,6 +11,7 @@ import { newKey, startServiceOnDisk } from '../support/at-rest.ts';
 import { type Service, startService } from '../support/harness.ts';
 import { servicesAreThere, startInstances } from '../support/instances.ts';
 import { completeConnection, connect, disconnectAppUser, returnOf } from '../support/journey.ts';
+import { sealed } from '../support/audit.ts';
 import { connectUser, eventually, expiredMs, type Scene, setScene, tokenOf } from '../support/scene.ts';
 import { startFlow } from '../support/stage.ts';
 
@@ -75,8 +76,9 @@ describe('T9. on the embedded database', () => {
     await connectUser(scene, 'one');
     const { connectCode } = await leaveWorkBehind(scene);
     const token = await tokenOf(scene, 'one');
+    await sealed(first.service, scene.workspace);
     const old = await dumpOf(first);
-    expect(Object.values(old.counts).map((keys) => Object.keys(keys))).toEqual(Array(7).fill(['a']));
+    expect(Object.values(old.counts).map((keys) => Object.keys(keys))).toEqual(Array(8).fill(['a']));
     expect(first.service.logs.join('\n')).not.toContain('re-encrypted');
 
     const second = await startServiceOnDisk({ ENCRYPTION_KEYS: `${b},${a}` }, old.snapshot);
@@ -212,8 +214,9 @@ describe.skipIf(!servicesAreThere)('T9. on PostgreSQL', () => {
     await reading;
     expect(reads).toBeGreaterThan(users.length);
     expect(scene.provider.counts.refresh_token).toBe(reads);
+    await sealed(running.service, scene.workspace);
     const counts = await valuesByKey((sql) => client.query(sql));
-    expect(Object.values(counts).map((keys) => Object.keys(keys))).toEqual(Array(7).fill(['b']));
+    expect(Object.values(counts).map((keys) => Object.keys(keys))).toEqual(Array(8).fill(['b']));
 
     const alone = await restart(b);
     for (const user of users) expect(await tokenOf(alone, user)).toMatch(/./);

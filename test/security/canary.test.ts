@@ -203,7 +203,16 @@ test('T8. T10. after the whole journey no secret is in the database, its files, 
     for (const { table, text } of await everyRow(database)) rows.push({ name: table, text });
   });
   expect(rows.map(({ name }) => name)).toEqual(
-    expect.arrayContaining(['app', 'app_key', 'connector', 'connection', 'credential', 'outbox_item', 'pending_flow']),
+    expect.arrayContaining([
+      'app',
+      'app_key',
+      'audit_event',
+      'connector',
+      'connection',
+      'credential',
+      'outbox_item',
+      'pending_flow',
+    ]),
   );
   expect(findings(all, rows)).toEqual([]);
   expect(

@@ -109,6 +109,14 @@ async function deleteConnectorOf(service: Service, { workspace, app }: Place) {
   return ask();
 }
 
+/** The id of a row of the workspace's audit. */
+async function auditEventOf(service: Service, { workspace }: Place): Promise<string> {
+  const query = 'query ($id: ID!) { workspace(id: $id) { audit(first: 1) { edges { node { id } } } } }';
+  const answer = await service.graphql(query, { id: workspace.id }, workspace.owner);
+  const { audit } = field<{ audit: { edges: { node: { id: string } }[] } }>(answer, 'workspace');
+  return audit.edges[0]?.node.id ?? '';
+}
+
 /** A caller whose key has been revoked. */
 async function revoked(service: Service, { workspace, app }: Place, what: 'workspace' | 'app'): Promise<Headers> {
   const [create, revoke] =
@@ -355,6 +363,7 @@ const nodeRows: Record<string, string> = {
   App: `                      ok   null     ok     ok    ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
   AppKey: `                   null null     null   null  ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
   AppUserConnection: `        ok   null     null   ok    ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
+  AuditEvent: `               null null     null   null  null   null   ok    ok    ok        null  null null  ${nobodies('401')}`,
   Connector: `                ok   ok       ok     ok    ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
   DeletedConnector: `         null null     null   null  ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
   Revocation: `               null null     null   null  ok     ok     ok    ok    ok        null  null null  ${nobodies('401')}`,
@@ -370,6 +379,7 @@ test('T11. node(id) answers every type of thing to those who may see it, and nul
     App: home.app.id,
     AppKey: home.appKeyId,
     AppUserConnection: connected.connectionId,
+    AuditEvent: await auditEventOf(service, home),
     Connector: home.connectorId,
     ...(await deleteConnectorOf(service, home)),
     Workspace: home.workspace.id,

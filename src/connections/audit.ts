@@ -1,0 +1,47 @@
+import type { PendingFlow } from '../db/generated/prisma/client.ts';
+import type { Db } from '../db/client.ts';
+import type { Clock } from '../lib/clock.ts';
+import { DomainError } from '../lib/domain-error.ts';
+import { type AuditActor, byUser, recordAct } from '../workspaces/audit.ts';
+import type { NoteTokenRead } from '../workspaces/audit-reads.ts';
+import type { Caller } from '../workspaces/caller.ts';
+import * as store from './store.ts';
+
+/** What an audit row says of the connection that something was done to. */
+export function actOn(connection: { id: string; workspaceId: string; connectorId: string; appId: string }) {
+  const { id, workspaceId, connectorId, appId } = connection;
+  return { connectionId: id, workspaceId, connectorId, appId };
+}
+
+/** Whom a flow acts for: the person who began it. */
+export function actorOfFlow({ appId, userId, startedBy }: PendingFlow): AuditActor {
+  return startedBy === null ? byUser(appId, userId) : { kind: 'MEMBER', id: startedBy, appId };
+}
+
+/** Ends a flow that came to nothing, and says in the audit why. */
+export async function failFlow(deps: { db: Db; clock: Clock }, flow: PendingFlow, error: DomainError): Promise<void> {
+  const { workspaceId, connectorId, appId } = flow;
+  await deps.db.$transaction(async (tx) => {
+    const { count } = await store.deleteFlow(tx, flow.id);
+    const act = { act: 'CONNECT_FAILED', workspaceId, connectorId, appId, outcome: error.code } as const;
+    if (count > 0) await recordAct(deps, tx, actorOfFlow(flow), act);
+  });
+}
+
+/** Makes a read of a token, and notes how it ended. */
+export async function auditedRead<T>(
+  deps: { noteTokenRead: NoteTokenRead },
+  caller: Caller,
+  ids: { connectorId: string; connectionId: string | null },
+  read: () => Promise<T>,
+): Promise<T> {
+  try {
+    const answer = await read();
+    deps.noteTokenRead(caller, { ...ids, outcome: 'OK' });
+    return answer;
+  } catch (error) {
+    const outcome = error instanceof DomainError ? error.code : 'INTERNAL_SERVER_ERROR';
+    deps.noteTokenRead(caller, { ...ids, outcome });
+    throw error;
+  }
+}

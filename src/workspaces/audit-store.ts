@@ -1,0 +1,128 @@
+import type { Db, Tx } from '../db/client.ts';
+import type { AuditEvent, Prisma } from '../db/generated/prisma/client.ts';
+
+/** Names of what changed, scopes that came and went, a receipt. Never a value that may be a secret. */
+export type AuditDetails = Record<string, string | string[]>;
+
+export type NewAuditEvent = Omit<AuditEvent, 'sequence' | 'hash' | 'details'> & { details: AuditDetails };
+
+/** A row that is there already is left alone: a batch whose answer was lost may be sent again. */
+export async function insertAuditEvents(db: Db | Tx, events: NewAuditEvent[]): Promise<void> {
+  await db.auditEvent.createMany({ data: events, skipDuplicates: true });
+}
+
+/** The place of a row among those of its workspace, by time. */
+export interface AuditPlace {
+  at: Date;
+  id: string;
+}
+
+// the first condition is what the index can seek to, the second settles rows of one millisecond
+const newerThan = ({ at, id }: AuditPlace): Prisma.AuditEventWhereInput => ({
+  at: { gte: at },
+  OR: [{ at: { gt: at } }, { id: { gt: id } }],
+});
+const olderThan = ({ at, id }: AuditPlace): Prisma.AuditEventWhereInput => ({
+  at: { lte: at },
+  OR: [{ at: { lt: at } }, { id: { lt: id } }],
+});
+
+/** The next rows of a workspace beyond a place, without counting those before it. */
+export function findAuditEvents(
+  db: Db,
+  where: Prisma.AuditEventWhereInput & { workspaceId: string },
+  page: { olderThan?: AuditPlace | null; newerThan?: AuditPlace | null; oldestFirst: boolean; limit: number },
+) {
+  const order = page.oldestFirst ? 'asc' : 'desc';
+  return db.auditEvent.findMany({
+    where: {
+      AND: [
+        where,
+        ...(page.olderThan ? [olderThan(page.olderThan)] : []),
+        ...(page.newerThan ? [newerThan(page.newerThan)] : []),
+      ],
+    },
+    orderBy: [{ at: order }, { id: order }],
+    take: page.limit,
+  });
+}
+
+// --- the chain ---
+
+/** One instance at a time seals and cuts, for the transaction's length. False where another does. */
+export async function takeChainTurn(tx: Tx): Promise<boolean> {
+  const [row] = await tx.$queryRaw<{ taken: boolean }[]>`SELECT pg_try_advisory_xact_lock(72707370) AS taken`;
+  return row?.taken ?? false;
+}
+
+/** The next rows that no chain holds yet, the oldest first. */
+export function findUnsealed(tx: Tx, before: Date, exceptWorkspaces: string[], limit: number) {
+  return tx.auditEvent.findMany({
+    where: { sequence: null, at: { lt: before }, workspaceId: { notIn: exceptWorkspaces } },
+    orderBy: [{ at: 'asc' }, { id: 'asc' }],
+    take: limit,
+  });
+}
+
+export function findChain(tx: Db | Tx, workspaceId: string) {
+  return tx.auditChain.findUnique({ where: { id: workspaceId } });
+}
+
+export async function hasSealedRows(tx: Tx, workspaceId: string): Promise<boolean> {
+  const found = await tx.auditEvent.findFirst({
+    where: { workspaceId, sequence: { not: null } },
+    select: { id: true },
+  });
+  return found !== null;
+}
+
+/** Sealing is the one change that a row ever sees. */
+export async function sealRows(tx: Tx, rows: { id: string; sequence: bigint; hash: string }[]): Promise<number> {
+  const given = JSON.stringify(rows.map(({ sequence, ...row }) => ({ ...row, sequence: String(sequence) })));
+  return tx.$executeRaw`
+    UPDATE audit_event SET sequence = given.sequence, hash = given.hash
+    FROM jsonb_to_recordset(${given}::jsonb) AS given(id text, sequence bigint, hash text)
+    WHERE audit_event.id = given.id AND audit_event.sequence IS NULL`;
+}
+
+export async function writeCheckpoint(tx: Tx, workspaceId: string, checkpointSealed: string, at: Date): Promise<void> {
+  await tx.auditChain.upsert({
+    where: { id: workspaceId },
+    create: { id: workspaceId, checkpointSealed, sealedAt: at },
+    update: { checkpointSealed, sealedAt: at },
+  });
+}
+
+/** The sealed rows of a workspace behind a sequence number, in the chain's order. */
+export function findSealed(tx: Tx, workspaceId: string, after: bigint, limit: number) {
+  return tx.auditEvent.findMany({
+    where: { workspaceId, sequence: { gt: after } },
+    orderBy: { sequence: 'asc' },
+    take: limit,
+  });
+}
+
+/** Workspaces whose chain begins with a row from before an instant. */
+export async function findChainsToCut(tx: Tx, before: Date, exceptWorkspaces: string[], limit: number) {
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    SELECT chain.id FROM audit_chain chain CROSS JOIN LATERAL (
+      SELECT at FROM audit_event WHERE "workspaceId" = chain.id AND sequence IS NOT NULL ORDER BY sequence LIMIT 1) first
+    WHERE first.at < ${before} AND NOT chain.id = ANY(${exceptWorkspaces}) LIMIT ${limit}`;
+  return rows.map(({ id }) => id);
+}
+
+export async function deleteSealed(tx: Tx, workspaceId: string, upTo: bigint): Promise<number> {
+  const { count } = await tx.auditEvent.deleteMany({ where: { workspaceId, sequence: { lte: upTo } } });
+  return count;
+}
+
+/** Every workspace that has a chain, or a row that claims to be in one. */
+export async function findChainedWorkspaces(tx: Tx): Promise<string[]> {
+  const rows = await tx.$queryRaw<{ id: string }[]>`
+    SELECT id FROM audit_chain UNION SELECT "workspaceId" FROM audit_event WHERE sequence IS NOT NULL ORDER BY 1`;
+  return rows.map(({ id }) => id);
+}
+
+export function countUnsealed(tx: Tx): Promise<number> {
+  return tx.auditEvent.count({ where: { sequence: null } });
+}

@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import type { Tx } from '../db/client.ts';
+import type { AuditAct, AuditActorKind } from '../db/generated/prisma/enums.ts';
+import type { Clock } from '../lib/clock.ts';
+import * as store from './audit-store.ts';
+import type { Caller } from './caller.ts';
+
+/** Who acts, and through which app. */
+export interface AuditActor {
+  kind: AuditActorKind;
+  id: string | null;
+  appId: string | null;
+}
+
+/** What was done, and on what. */
+export interface Act {
+  act: AuditAct;
+  workspaceId: string;
+  /** An error code, where it did not end well. */
+  outcome?: string;
+  appId?: string | null;
+  connectorId?: string | null;
+  connectionId?: string | null;
+  targetId?: string;
+  details?: store.AuditDetails;
+}
+
+/** The service, acting by itself. */
+export const byService: AuditActor = { kind: 'SERVICE', id: null, appId: null };
+
+/** An app user who comes back from a provider, and shows no credential there. */
+export function byUser(appId: string, userId: string | null): AuditActor {
+  return { kind: 'APP_USER', id: userId, appId };
+}
+
+/** @throws Error for nobody: what nobody may do is not done. */
+export function actorOf(caller: Caller): AuditActor {
+  switch (caller.kind) {
+    case 'operator':
+      return { kind: 'OPERATOR', id: null, appId: null };
+    case 'member':
+      return { kind: 'MEMBER', id: caller.subject, appId: null };
+    case 'app-user':
+      return { kind: 'APP_USER', id: caller.userId, appId: caller.app.id };
+    case 'backend-function':
+      return { kind: 'BACKEND_FUNCTION', id: caller.user?.userId ?? null, appId: caller.app.id };
+    case 'anonymous':
+      throw new Error('nobody acts');
+  }
+}
+
+export function auditRow(at: Date, actor: AuditActor, act: Act): store.NewAuditEvent {
+  return {
+    id: randomUUID(),
+    workspaceId: act.workspaceId,
+    at,
+    act: act.act,
+    outcome: act.outcome ?? 'OK',
+    actorKind: actor.kind,
+    actor: actor.id,
+    appId: act.appId ?? actor.appId,
+    connectorId: act.connectorId ?? null,
+    connectionId: act.connectionId ?? null,
+    targetId: act.targetId ?? null,
+    details: act.details ?? {},
+  };
+}
+
+/** Writes the row of an act into the act's own transaction: there is no act without its row, and no row without its act. */
+export async function recordAct(deps: { clock: Clock }, tx: Tx, actor: AuditActor, act: Act): Promise<void> {
+  await store.insertAuditEvents(tx, [auditRow(deps.clock.now(), actor, act)]);
+}
+
+/** Which scopes an edit or a new consent brought, and which it took. */
+export function scopeChanges(before: readonly string[], after: readonly string[]): store.AuditDetails {
+  const added = after.filter((scope) => !before.includes(scope));
+  const removed = before.filter((scope) => !after.includes(scope));
+  return { ...(added.length > 0 && { scopesAdded: added }), ...(removed.length > 0 && { scopesRemoved: removed }) };
+}
