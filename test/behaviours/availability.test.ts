@@ -274,36 +274,57 @@ test('50. off blocks adding, connecting, finishing and reading, and says so; on 
   expect(await tokenOf(scene, 'two')).toBeTruthy();
 });
 
-test('50. a consent that comes back when its provider is off connects nothing, and the app is told why', async () => {
-  const scene = await setEnterprise(await startService());
-  const { service, workspace, app, provider, connector } = scene;
-  const switchOff = provider.around(async (ctx, next) => {
-    // while the person looks at the consent page
-    if (ctx.path.startsWith('/interaction') || ctx.path === '/auth') await setAvailability(service, workspace, off);
-    await next();
-  });
-  const { response } = await connect(service, await app.browser('three'), connector.id);
-  switchOff();
-  expect(returnOf(response).params).toMatchObject({ connection_error: 'CONNECTOR_DISABLED' });
-  expect(provider.counts.authorization_code).toBe(1); // user one's
-  await setAvailability(service, workspace, on);
-  expect(await connectionOf(service, await app.user('three'), connector.id)).toMatchObject({ status: 'NOT_CONNECTED' });
-});
+/** What stops a workspace's connectors from being used, and what lets them be used again. */
+const blocks = [
+  {
+    title: '50. a provider switched off',
+    stop: (scene: Scene) => setAvailability(scene.service, scene.workspace, off),
+    heal: (scene: Scene) => setAvailability(scene.service, scene.workspace, on),
+    error: 'ConnectorDisabledError',
+    code: 'CONNECTOR_DISABLED',
+  },
+  {
+    title: '2. a downgrade',
+    stop: (scene: Scene) => setPlan(scene, 'STARTER'),
+    heal: (scene: Scene) => setPlan(scene, 'ENTERPRISE'),
+    error: 'PlanRequiredError',
+    code: 'PLAN_REQUIRED',
+  },
+];
 
-test('50. while a provider is off users disconnect and admins delete as ever', async () => {
-  const scene = await setEnterprise(await startService());
-  const { service, workspace, app, connector } = scene;
-  await connectUser(scene, 'two');
-  await setAvailability(service, workspace, off);
-  const ended = await disconnectAppUser(service, await app.user('one'), connector.id);
-  expect(field(ended, 'disconnectAppUser').__typename).toBe('DisconnectAppUserPayload');
-  const deleted = await service.graphql(
-    'mutation ($id: ID!) { deleteConnector(input: { connectorId: $id, confirm: true }) { __typename } }',
-    { id: connector.id },
-    workspace.owner,
-  );
-  expect(field(deleted, 'deleteConnector').__typename).toBe('DeleteConnectorPayload');
-});
+for (const { title, stop, heal, code } of blocks) {
+  test(`${title} while a person consents: nothing is connected, and the app is told why`, async () => {
+    const scene = await setEnterprise(await startService());
+    const { service, app, provider, connector } = scene;
+    const stopAround = provider.around(async (ctx, next) => {
+      // while the person looks at the consent page
+      if (ctx.path.startsWith('/interaction') || ctx.path === '/auth') await stop(scene);
+      await next();
+    });
+    const { response } = await connect(service, await app.browser('three'), connector.id);
+    stopAround();
+    expect(returnOf(response).params).toMatchObject({ connection_error: code });
+    expect(provider.counts.authorization_code).toBe(1); // user one's
+    await heal(scene);
+    const user = await app.user('three');
+    expect(await connectionOf(service, user, connector.id)).toMatchObject({ status: 'NOT_CONNECTED' });
+  });
+
+  test(`${title} keeps nobody from disconnecting, and no admin from deleting`, async () => {
+    const scene = await setEnterprise(await startService());
+    const { service, workspace, app, connector } = scene;
+    await connectUser(scene, 'two');
+    await stop(scene);
+    const ended = await disconnectAppUser(service, await app.user('one'), connector.id);
+    expect(field(ended, 'disconnectAppUser').__typename).toBe('DisconnectAppUserPayload');
+    const deleted = await service.graphql(
+      'mutation ($id: ID!) { deleteConnector(input: { connectorId: $id, confirm: true }) { __typename } }',
+      { id: connector.id },
+      workspace.owner,
+    );
+    expect(field(deleted, 'deleteConnector').__typename).toBe('DeleteConnectorPayload');
+  });
+}
 
 test('bad input: availability of a provider that there is not is refused, by name', async () => {
   const service = await startService();
@@ -320,22 +341,6 @@ test('bad input: availability of a provider that there is not is refused, by nam
 });
 
 describe.skipIf(!servicesAreThere)('on two instances', () => {
-  const blocks = [
-    {
-      title: '50. a provider switched off',
-      stop: (scene: Scene) => setAvailability(scene.service, scene.workspace, off),
-      heal: (scene: Scene) => setAvailability(scene.service, scene.workspace, on),
-      error: 'ConnectorDisabledError',
-      code: 'CONNECTOR_DISABLED',
-    },
-    {
-      title: '2. a downgrade',
-      stop: (scene: Scene) => setPlan(scene, 'STARTER'),
-      heal: (scene: Scene) => setPlan(scene, 'ENTERPRISE'),
-      error: 'PlanRequiredError',
-      code: 'PLAN_REQUIRED',
-    },
-  ];
   for (const { title, stop, heal, error, code } of blocks) {
     test(`${title} on one instance blocks open subscriptions and reads in flight on both within one event, deletes nothing, and healing restores all`, async () => {
       const [one, two] = (await startInstances(2)) as [Service, Service];
