@@ -380,6 +380,32 @@ test.each([
   },
 );
 
+test('46. a grant that is given back may be the very one that the connected account stands on: it waits until that ends', async () => {
+  const stage = await setSharedStage();
+  const { service, workspace, connector, provider } = stage;
+  await editConnector(stage, { scopes: ['calendar.read'] }); // so that the provider does not tell whose account it is
+  const first = await startShared(stage, await stage.page('anna'));
+  const held = holdTokenRequest(provider, 'answer');
+  const end = openBack(stage, first);
+  await held.reached;
+  await connectSharedAs(stage, 'ben');
+  held.release();
+  expect(await end).toMatchObject({ connection_error: 'ACCOUNT_OWNED' });
+
+  // what comes after it in the queue has been revoked, and it has not
+  const origin = 'https://other.example.com';
+  const other = { ...stage, app: await createTestApp(service, workspace, [{ kind: 'LIVE', origin }]) };
+  provider.allowRedirectUris([`${origin}/api/external-auth/callback/${connector.id}`], connector.clientId);
+  await openBack(other, await startShared(other, await stage.page('ben', origin)));
+  const later = await tokenOf(other);
+  await disconnectShared(other, await stage.member('ben'));
+  await expect.poll(() => works(stage, later), eventually).toBe(false);
+  expect(provider.counts.revocation).toBe(1);
+
+  await disconnectShared(stage, await stage.member('ben'));
+  await expect.poll(() => provider.counts.revocation, eventually).toBe(3);
+});
+
 test('46. a take-over holds also where two finish at once: the last one has it', async () => {
   const stage = await setSharedStage();
   const flows = [];
