@@ -59,7 +59,8 @@ export async function takeChainTurn(tx: Tx): Promise<boolean> {
 export function findUnsealed(tx: Tx, before: Date, exceptWorkspaces: string[], limit: number) {
   return tx.auditEvent.findMany({
     where: { sequence: null, at: { lt: before }, workspaceId: { notIn: exceptWorkspaces } },
-    orderBy: [{ at: 'asc' }, { id: 'asc' }],
+    // `sequence` is the same for all of them; named, it lets the index give them in order, however many wait
+    orderBy: [{ sequence: 'asc' }, { at: 'asc' }, { id: 'asc' }],
     take: limit,
   });
 }
