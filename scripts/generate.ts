@@ -1,10 +1,40 @@
-/** Writes the sources that git ignores: the Prisma client, its Pothos types, and the types of GraphQL documents. Silent unless something fails. */
+/**
+ * Writes the sources that git ignores: the Prisma client, its Pothos types, and the types of GraphQL documents. Silent unless
+ * something fails, and without effect where they were written from just what is here now: another process may be reading them.
+ */
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
-for (const command of ['prisma generate --no-hints', 'graphql-codegen']) {
+const commands = ['prisma generate --no-hints', 'graphql-codegen'];
+const outputs = ['src/db/generated/prisma/client.ts', 'src/db/generated/pothos.ts', 'src/client/generated/graphql.ts'];
+const stamp = 'src/db/generated/stamp';
+
+/** Everything that the generators read, documents included. */
+function inputs(): string[] {
+  const documents = ['examples', 'test', 'src/client'].flatMap((folder) =>
+    existsSync(folder)
+      ? readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((path) => join(folder, path))
+      : [],
+  );
+  const sources = documents.filter((path) => path.endsWith('.ts') && !path.includes('generated')).sort();
+  return ['package-lock.json', 'prisma/schema.prisma', 'prisma.config.ts', 'schema.graphql', 'codegen.ts', ...sources];
+}
+
+function digest(): string {
+  const hash = createHash('sha256');
+  for (const path of inputs()) hash.update(path).update(readFileSync(path));
+  return hash.digest('hex');
+}
+
+const present = digest();
+const isFresh = outputs.every(existsSync) && existsSync(stamp) && readFileSync(stamp, 'utf8') === present;
+for (const command of isFresh ? [] : commands) {
   const { status, stdout, stderr } = spawnSync(command, { shell: true, encoding: 'utf8' });
   if (status === 0) continue;
   console.error(`${stdout}${stderr}`);
   console.error(`Failed: ${command}.`);
   process.exit(1);
 }
+writeFileSync(stamp, present);

@@ -68,7 +68,7 @@ async function revoke(deps: RevokeDeps, item: OutboxItem): Promise<void> {
     // the connector was edited meanwhile: tokens go to no other address than they were given for, so wait for it to be put back
     if (connector.clientFingerprint !== clientFingerprint) return await retryLater(deps, item);
     if (server.revocationReach === 'account' && accountId !== null) {
-      const grant = { connectorId, accountId, clientFingerprint };
+      const grant = { clientFingerprint, accountId };
       if (await park(deps, item, grant)) return;
     }
     const client = clientOf(deps.keyring, connector);

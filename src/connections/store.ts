@@ -444,33 +444,30 @@ export async function releaseHeldRevocations(tx: Tx, connectionId: string, at: D
   });
 }
 
-interface ProviderGrant {
-  connectorId: string;
+/** What an account has granted an OAuth client, in however many connectors that client is used. */
+interface ClientGrant {
+  clientFingerprint: string;
   accountId: string;
 }
 
-/** What an account has granted one client: a connector's clients of before and after an edit share nothing. */
-interface ClientGrant extends ProviderGrant {
-  clientFingerprint: string;
-}
-
 /** Who parks a revocation and who ends a connection to the same account take turns: else the one could miss what the other has not committed. */
-function takeAccountTurn(tx: Tx, { connectorId, accountId }: ProviderGrant): Promise<void> {
-  return takeTurn(tx, `${connectorId} ${accountId}`);
+function takeAccountTurn(tx: Tx, { clientFingerprint, accountId }: ClientGrant): Promise<void> {
+  return takeTurn(tx, `${clientFingerprint} ${accountId}`);
 }
 
 /** A connection no longer stands on the account: what was parked because of it is due. If another stands there still, it is parked again. */
 export async function releaseParkedRevocations(
   tx: Tx,
-  { connectorId, accountId }: { connectorId: string; accountId: string | null },
+  { clientFingerprint, accountId }: { clientFingerprint: string; accountId: string | null },
   at: Date,
 ): Promise<void> {
   if (accountId === null) return;
-  await takeAccountTurn(tx, { connectorId, accountId });
-  await tx.outboxItem.updateMany({
-    where: { connectorId, accountId, doneAt: null, dueAt: null, receipt: 'SKIPPED_SHARED_GRANT' },
-    data: { dueAt: at, receipt: null },
-  });
+  await takeAccountTurn(tx, { clientFingerprint, accountId });
+  await tx.$executeRaw`
+    UPDATE outbox_item SET "dueAt" = ${at}, receipt = NULL FROM connector
+    WHERE connector.id = outbox_item."connectorId" AND connector."clientFingerprint" = ${clientFingerprint}
+      AND outbox_item."accountId" = ${accountId} AND outbox_item."doneAt" IS NULL AND outbox_item."dueAt" IS NULL
+      AND outbox_item.receipt = 'SKIPPED_SHARED_GRANT'`;
 }
 
 /** Lets a revocation wait, with its tokens, while another live connection stands on the same account. False where none does. */
@@ -530,11 +527,10 @@ export function findConnectorOfGrant(db: Db, connectorId: string) {
   return db.connector.findUnique({ where: { id: connectorId } });
 }
 
-/** Whether another live connection stands on the same account at the same connector. */
+/** Whether a live connection stands on the account for the same client, at whichever connector. */
 async function anotherStandsOn(tx: Tx, grant: ClientGrant): Promise<boolean> {
   const other = await tx.connection.findFirst({
     where: {
-      connectorId: grant.connectorId,
       accountId: grant.accountId,
       clientFingerprint: grant.clientFingerprint,
       disconnectedAt: null,

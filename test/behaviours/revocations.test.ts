@@ -209,3 +209,37 @@ describe.skipIf(!servicesAreThere)('on PostgreSQL', () => {
     await expect.poll(() => grantsAt(scene), eventually).toEqual([]);
   });
 });
+
+test('42. a grant that another connector of the same client stands on is not revoked under it', async () => {
+  const scene = await setScene(await startService());
+  const { service, workspace, provider, connector } = scene;
+  const added = await service.graphql(
+    `mutation ($input: AddConnectorInput!) { addConnector(input: $input) { ... on AddConnectorPayload { connector { id redirectUris { uri } } } } }`,
+    {
+      input: {
+        workspaceId: workspace.id,
+        providerKey: 'custom',
+        name: 'The same client again',
+        clientId: connector.clientId,
+        clientSecret: connector.clientSecret,
+        scopes: ['openid', 'email'],
+        custom: { discovery: { issuer: provider.issuer } },
+      },
+    },
+    workspace.owner,
+  );
+  const twin = field<{ connector: { id: string; redirectUris: { uri: string }[] } }>(added, 'addConnector').connector;
+  provider.allowRedirectUris(
+    twin.redirectUris.map(({ uri }) => uri),
+    connector.clientId,
+  );
+  await connectUser(scene, 'one', 'blue');
+  await connectUser({ ...scene, connector: { ...scene.connector, id: twin.id } }, 'one', 'blue');
+  await connectUser(scene, 'marker', 'green');
+  await disconnectAppUser(service, await scene.app.user('one'), connector.id);
+  await disconnectAppUser(service, await scene.app.user('marker'), connector.id);
+  await expect.poll(() => provider.grants().some(({ account }) => account.id === 'green'), eventually).toBe(false);
+  expect(provider.counts.revocation).toBe(1); // the one before the marker's has been looked at, too
+  await disconnectAppUser(service, await scene.app.user('one'), twin.id);
+  await expect.poll(() => provider.counts.revocation, eventually).toBe(3);
+});
