@@ -41,8 +41,8 @@ export interface Overrides {
   snapshot?: Blob;
   /** The tabs that GraphiQL opens with. */
   graphiqlTabs?: () => GraphiqlTab[];
-  /** How often idle grants are looked for. */
-  keepAliveMs?: number;
+  /** How often idle grants and old audit rows are looked for. */
+  sweepMs?: number;
   lookup?: NonNullable<ProviderFetchPolicy['lookup']>;
 }
 
@@ -102,10 +102,10 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const refresh = createRefresh(parts);
   worker.start({ run: () => drainOutbox(parts), everyMs: 5_000, onWake: true });
   worker.start({ run: () => deleteExpiredFlows(db, clock.now()), everyMs: 60_000 });
-  worker.start({ run: () => keepAlive({ db, clock, log, refresh }), everyMs: overrides.keepAliveMs ?? 600_000 });
+  worker.start({ run: () => keepAlive({ db, clock, log, refresh }), everyMs: overrides.sweepMs ?? 600_000 });
   const audit = createAuditTasks(parts, config.auditRetentionDays);
   worker.start({ run: audit.seal, everyMs: 2_000 });
-  worker.start({ run: audit.cut, everyMs: 600_000 });
+  worker.start({ run: audit.cut, everyMs: overrides.sweepMs ?? 600_000 });
   if (sharedClock) worker.start({ run: () => sharedClock.sync(), everyMs: 5_000 });
 
   const background = (work: Promise<unknown>) =>

@@ -15,7 +15,7 @@ import { answerTokenRequests } from '../support/token-endpoint.ts';
 
 const dayMs = 86_400_000;
 /** A service that looks for idle grants all the time. What is due is kept alive from the longest unused on. */
-const startKeeper = () => startService({}, { keepAliveMs: 50 });
+const startKeeper = () => startService({}, { sweepMs: 50 });
 
 test('37. a grant that nobody uses is refreshed before its provider could let it lapse, and used ones are left alone', async () => {
   const scene = await setScene(await startKeeper());

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { onTestFinished } from 'vitest';
+import type { Overrides } from '../../src/app.ts';
 import { createTestClock, type Service, startService, type TestClock } from './harness.ts';
 
 /** One entry of ENCRYPTION_KEYS. */
@@ -19,10 +20,14 @@ export interface ServiceOnDisk {
 }
 
 /** A service whose database lies in a folder, so that it can be looked at, or changed, once the service has stopped. */
-export async function startServiceOnDisk(env: Record<string, string> = {}, snapshot?: Blob): Promise<ServiceOnDisk> {
+export async function startServiceOnDisk(
+  env: Record<string, string> = {},
+  snapshot?: Blob,
+  overrides: Overrides = {},
+): Promise<ServiceOnDisk> {
   const dataDir = mkdtempSync(join(tmpdir(), 'app-user-connectors-'));
   onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
-  const service = await startService({ DATA_DIR: dataDir, ...env }, snapshot ? { snapshot } : {});
+  const service = await startService({ DATA_DIR: dataDir, ...env }, { ...overrides, ...(snapshot && { snapshot }) });
   return {
     service,
     dataDir,
