@@ -1,4 +1,5 @@
 /** Runs the benchmarks, all or those named on the command line, one after the other. See the README. */
+import { audit } from './audit.ts';
 import { fanOut } from './fan-out.ts';
 import { scopeEdit } from './scope-edit.ts';
 import { stampede } from './stampede.ts';
@@ -12,6 +13,7 @@ const benchmarks: Record<string, (cleanup: Cleanup) => Promise<Figure[]>> = {
   'scope-edit': scopeEdit,
   'fan-out': fanOut,
   'token-read': tokenRead,
+  audit,
 };
 
 const named = process.argv.slice(2);

@@ -22,6 +22,9 @@ export interface Stage {
   instances: Instance[];
   keyring: Keyring;
   appId: string;
+  workspaceId: string;
+  /** What an admin sends. */
+  owner: Record<string, string>;
   /** What the app's backend sends on behalf of a person. */
   backend(person: string): Promise<Record<string, string>>;
   /** What a person's browser sends. */
@@ -136,6 +139,8 @@ export async function setStage(cleanup: Cleanup, options: { instances: number; r
     instances,
     keyring: parseKeyring(encryptionKeys),
     appId: created.app.id,
+    workspaceId: workspace.id,
+    owner,
     backend: async (person) => ({
       authorization: bearer(created.appKeySecret),
       'on-behalf-of': bearer(await identityToken(person)),
