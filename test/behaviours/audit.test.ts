@@ -89,7 +89,7 @@ test('56. whatever is done in a workspace leaves one row: by whom, on what, how 
   ]);
 
   await mutate(service, operator, 'setWorkspacePlan', { workspaceId: workspace.id, plan: 'PRO' });
-  const member = { workspaceId: workspace.id, subject: 'ada' };
+  const member = { workspaceId: workspace.id, subject: 'person-one' };
   await mutate(service, owner, 'setWorkspaceMember', { ...member, role: 'VIEWER' });
   await mutate(service, owner, 'setWorkspaceMember', { ...member, role: 'ADMIN' });
   await mutate(service, owner, 'removeWorkspaceMember', member);
@@ -112,7 +112,7 @@ test('56. whatever is done in a workspace leaves one row: by whom, on what, how 
     `WORKSPACE_KEY_REVOKED OK ${by}`,
   ]);
   const ofMember = (await auditOf(service, workspace, { filter: { acts: ['MEMBER_SET', 'MEMBER_REMOVED'] } })).rows;
-  expect(ofMember.map(({ targetId }) => targetId)).toEqual(['ada', 'ada', 'ada']);
+  expect(ofMember.map(({ targetId }) => targetId)).toEqual(['person-one', 'person-one', 'person-one']);
 
   const app = await createTestApp(service, workspace);
   await mutate(service, owner, 'editApp', { appId: app.id, name: 'Another name' });
@@ -248,7 +248,7 @@ test('56. an act and its row are written together or not at all', async () => {
   await mutate(service, operator, 'createWorkspace', { name: 'refusing' });
   const attempts: [string, Record<string, unknown>][] = [
     ['setWorkspacePlan', { workspaceId: workspace.id, plan: 'PRO' }],
-    ['setWorkspaceMember', { workspaceId: workspace.id, subject: 'ada', role: 'VIEWER' }],
+    ['setWorkspaceMember', { workspaceId: workspace.id, subject: 'person-one', role: 'VIEWER' }],
     ['revokeWorkspaceKey', { workspaceKeyId: made.workspaceKey.id }],
     [
       'createApp',

@@ -115,14 +115,17 @@ test('3. members are listed by role, keys by role and by whether they were revok
   const service = await startService();
   const workspace = await createWorkspace(service);
   for (const [subject, role] of [
-    ['ann', 'EDITOR'],
-    ['bob', 'VIEWER'],
-    ['cem', 'EDITOR'],
+    ['person-one', 'EDITOR'],
+    ['person-two', 'VIEWER'],
+    ['person-three', 'EDITOR'],
   ]) {
     await mutate(service, 'setWorkspaceMember', { workspaceId: workspace.id, subject, role }, workspace.owner);
   }
   const members = (list: string) => listOf<{ subject: string }>(service, workspace, list, 'subject');
-  expect(await members('members(filter: { role: EDITOR })')).toEqual([{ subject: 'ann' }, { subject: 'cem' }]);
+  expect(await members('members(filter: { role: EDITOR })')).toEqual([
+    { subject: 'person-one' },
+    { subject: 'person-three' },
+  ]);
   expect(await members('members(filter: { role: OWNER })')).toEqual([]);
   expect(await members('members')).toHaveLength(3);
 

@@ -74,13 +74,13 @@ const desk: Provider = {
 };
 
 test('settings fill the endpoints', () => {
-  expect(serverOf(desk, { subdomain: 'acme-1' })).toMatchObject({
-    issuer: 'https://acme-1.desk.example',
-    authorizationUrl: 'https://acme-1.desk.example/authorize',
-    tokenUrl: 'https://acme-1.desk.example/token?of=acme-1',
-    jwksUrl: 'https://acme-1.desk.example/keys',
-    revocation: { url: 'https://acme-1.desk.example/tokens/{token}' },
-    identity: { url: 'https://acme-1.desk.example/me' },
+  expect(serverOf(desk, { subdomain: 'site-1' })).toMatchObject({
+    issuer: 'https://site-1.desk.example',
+    authorizationUrl: 'https://site-1.desk.example/authorize',
+    tokenUrl: 'https://site-1.desk.example/token?of=site-1',
+    jwksUrl: 'https://site-1.desk.example/keys',
+    revocation: { url: 'https://site-1.desk.example/tokens/{token}' },
+    identity: { url: 'https://site-1.desk.example/me' },
   });
   const github = findProvider('github')!;
   expect(serverOf(github, { stray: 'x' })).toEqual(github.server);
