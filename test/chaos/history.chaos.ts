@@ -34,6 +34,8 @@ interface World {
   calls: Call[];
   /** Users of whom somebody connects right now: one at a time, so that their grants have an order. */
   connecting: Set<string>;
+  /** When each user's token was last made to end. */
+  expiredAt: Map<string, number>;
 }
 
 /** Numbers from 0 to 1 that a seed repeats (mulberry32). */
@@ -64,7 +66,8 @@ async function noteCall(
 
 async function read({ stage }: World, service: Service, userId: string) {
   const answer = await readAt(service, await stage.app.backend(userId), stage.connector.id);
-  return { answer: answer.__typename, token: answer.accessToken };
+  const after = answer.retryAfterSeconds === undefined ? '' : ` for ${answer.retryAfterSeconds} s`;
+  return { answer: `${answer.__typename}${after}`, token: answer.accessToken };
 }
 
 async function disconnect({ stage }: World, service: Service, userId: string) {
@@ -87,6 +90,14 @@ async function connectAlone(world: World, begin: Service, finish: Service, userI
   world.connecting.delete(userId);
 }
 
+/** A token that ended again whenever it was refreshed would be, to a reader, one that the provider gives out expired. */
+async function expireNowAndThen({ fleet, expiredAt }: World, userId: string): Promise<void> {
+  const now = performance.now();
+  if (now - (expiredAt.get(userId) ?? Number.NEGATIVE_INFINITY) < 2_000) return;
+  expiredAt.set(userId, now);
+  await expireToken(fleet.sql, userId);
+}
+
 async function work(world: World, random: () => number, until: number): Promise<void> {
   while (performance.now() < until) {
     const userId = pick(userIds, random);
@@ -94,7 +105,7 @@ async function work(world: World, random: () => number, until: number): Promise<
     const other = pick(world.fleet.processes, random);
     const choice = random();
     if (choice < 0.7) await noteCall(world, 'read', userId, () => read(world, service, userId));
-    else if (choice < 0.85) await expireToken(world.fleet.sql, userId);
+    else if (choice < 0.85) await expireNowAndThen(world, userId);
     else if (choice < 0.91) await noteCall(world, 'disconnect', userId, () => disconnect(world, service, userId));
     else await connectAlone(world, service, other, userId);
   }
@@ -177,7 +188,7 @@ test('whoever reads, refreshes, disconnects and reconnects at random: no token a
     if (ctx.path === '/token') await new Promise((resolve) => setTimeout(resolve, delays() * 300));
   });
   const tape = recordTape(stage.provider);
-  const world: World = { stage, fleet, calls: [], connecting: new Set() };
+  const world: World = { stage, fleet, calls: [], connecting: new Set(), expiredAt: new Map() };
 
   for (const userId of userIds) {
     await connectAlone(world, fleet.processes[0]!, fleet.processes[1]!, userId);
