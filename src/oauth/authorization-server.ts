@@ -20,11 +20,29 @@ export interface IdentityEndpoint {
   url: string;
   method: 'GET' | 'POST';
   headers?: Readonly<Record<string, string>>;
+  /** Sent as JSON, such as a GraphQL query; no body without it. */
+  body?: Readonly<Record<string, unknown>>;
   idPaths: readonly string[];
   emailPaths: readonly string[];
   namePaths: readonly string[];
   /** Where given, the endpoint answers only tokens that hold one of these scopes: without one, its refusal says nothing about the token. */
   anyScope?: readonly string[];
+}
+
+/** A parameter of OAuth that some providers call by a name of their own, such as TikTok's `client_key`. */
+export type RenamableParameter = 'client_id' | 'client_secret' | 'code' | 'refresh_token' | 'token';
+
+/**
+ * A way to get a longer-lived or a further access token other than the refresh_token grant at the token endpoint.
+ * `grantType` goes as `grant_type`; the token goes as `tokenParameter`. With GET all parameters go in the query.
+ */
+export interface TokenExchange {
+  url: string;
+  method: 'GET' | 'POST';
+  grantType: string;
+  tokenParameter: string;
+  /** Whether client id and secret go along. */
+  sendsClient: boolean;
 }
 
 /** Everything the protocol needs to know of one provider, its dialect included, as data. */
@@ -33,6 +51,8 @@ export interface AuthorizationServer {
   issuer: string | null;
   authorizationUrl: string;
   tokenUrl: string;
+  /** Where refresh requests go, when not to `tokenUrl`. */
+  refreshUrl: string | null;
   jwksUrl: string | null;
   /** RFC 9207: whether the authorization response always carries `iss`. Where it does not, an `iss` that comes is checked all the same when the issuer is known. */
   issParameterSupported: boolean;
@@ -44,20 +64,43 @@ export interface AuthorizationServer {
   scopeSeparator: string;
   /** The authorization request's parameter for scopes: `scope`, or Slack's `user_scope`. */
   scopeParameter: string;
+  /** Scopes that the provider grants under another name than they are asked by (left: as asked; right: as granted). */
+  scopeAliases: Readonly<Record<string, string>>;
   /** Whether the provider takes PKCE S256. */
   pkce: boolean;
   /** Further parameters of the authorization request. */
   authorizationParams: Readonly<Record<string, string>>;
+  /** Further parameters of the code exchange. */
+  tokenParams: Readonly<Record<string, string>>;
+  /** Further parameters of a refresh. */
+  refreshParams: Readonly<Record<string, string>>;
+  /** Further headers of token and refresh requests. */
+  tokenHeaders: Readonly<Record<string, string>>;
+  /** OAuth's names on the left, the provider's on the right; in the authorization URL and in every request to the provider. */
+  parameterNames: Readonly<Partial<Record<RenamableParameter, string>>>;
+  /** After the code exchange the short-lived access token is exchanged once more for the one to keep (Instagram); null where the first is kept. */
+  upgrade: TokenExchange | null;
+  /** How an access token is renewed where there are no refresh tokens: by itself, while it is valid (Instagram, Meta); null where refresh tokens do it. */
+  renewal: TokenExchange | null;
   /** Whether a refresh token can be expected to work at the token endpoint. */
   refreshes: boolean;
   /** Where the token answer nests its tokens (dotted), such as Slack's `authed_user`; null at the top. */
   tokenPath: string | null;
+  /** How long an access token is taken to live, in seconds, where the answer does not say; null where it then counts as not ending. */
+  assumedLifetimeSeconds: number | null;
   /** Error codes that mean a dead grant here, besides invalid_grant. */
   deadGrantErrors: readonly string[];
   /** Where the token answer itself names the account. */
   accountPaths: { id: readonly string[]; email: readonly string[]; name: readonly string[] } | null;
   /** Members of the token answer that API calls need, kept as connectionConfig. */
   keepFromToken: readonly string[];
+  /** Parameters of the authorization response that API calls need, kept as connectionConfig (QuickBooks' realmId). */
+  keepFromCallback: readonly string[];
+  /**
+   * The provider says in the authorization response (`parameter`, such as Zoho's accounts-server) which of its origins holds the
+   * account: token, refresh, revocation and identity requests of that connection go there, if its host is one of `hosts`.
+   */
+  regionalOrigin: { parameter: string; hosts: readonly string[] } | null;
   /** `account`: revoking any token of an account ends all of that account's tokens for this client. `token`: it ends only what was issued with it. */
   revocationReach: 'token' | 'account';
 }

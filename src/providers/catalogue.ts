@@ -1,19 +1,18 @@
+import { readdirSync } from 'node:fs';
 import type { AuthorizationServer, ClientAuthentication } from '../oauth/authorization-server.ts';
 import { OAuthError } from '../oauth/failure.ts';
-import { github } from './github.ts';
-import { gmail, googleCalendar } from './google.ts';
-import { hubspot } from './hubspot.ts';
-import { linkedin } from './linkedin.ts';
-import { notion } from './notion.ts';
-import type { Provider } from './provider.ts';
-import { slack, slackBot } from './slack.ts';
+import { oauthServer, type Provider } from './provider.ts';
 
 /** The provider key of a connector whose endpoints its admin gives. It is no entry of the catalogue. */
 export const CUSTOM_PROVIDER_KEY = 'custom';
 
-const providers = [googleCalendar, gmail, slack, slackBot, notion, github, hubspot, linkedin].sort((a, b) =>
-  a.name.localeCompare(b.name, 'en'),
+/** Every file of entries/ is an entry: its `provider`. */
+const folder = new URL('entries/', import.meta.url);
+const files = readdirSync(folder).filter((file) => /^[a-z0-9_]+\.(?:ts|js)$/.test(file));
+const modules = await Promise.all(
+  files.map((file) => import(new URL(file, folder).href) as Promise<{ provider: Provider }>),
 );
+const providers = modules.map(({ provider }) => provider).sort((a, b) => a.name.localeCompare(b.name, 'en'));
 
 /** The entry with this very key; null where there is none. */
 export function findProvider(key: string): Provider | null {
@@ -88,7 +87,7 @@ export function customServer(custom: {
   authorizationParams: Readonly<Record<string, string>>;
 }): AuthorizationServer {
   const { revocationUrl, userinfoUrl } = custom;
-  return {
+  return oauthServer({
     issuer: custom.issuer,
     authorizationUrl: custom.authorizationUrl,
     tokenUrl: custom.tokenUrl,
@@ -106,16 +105,8 @@ export function customServer(custom: {
             namePaths: ['name', 'login', 'username', 'preferred_username'],
           },
     clientAuthentication: custom.clientAuthentication,
-    bodyFormat: 'form',
     scopeSeparator: custom.scopeSeparator,
-    scopeParameter: 'scope',
     pkce: custom.pkce,
     authorizationParams: custom.authorizationParams,
-    refreshes: true,
-    tokenPath: null,
-    deadGrantErrors: [],
-    accountPaths: null,
-    keepFromToken: [],
-    revocationReach: 'account',
-  };
+  });
 }

@@ -29,3 +29,42 @@ export interface Provider {
   /** Where the facts come from, and which of them are uncertain. */
   sources: readonly string[];
 }
+
+/** What most providers have in common: plain OAuth 2.0 (RFC 6749) with PKCE, and the safe choice where nothing is known. */
+const plain = {
+  issuer: null,
+  refreshUrl: null,
+  jwksUrl: null,
+  issParameterSupported: false,
+  revocation: null,
+  identity: null,
+  clientAuthentication: 'CLIENT_SECRET_POST',
+  bodyFormat: 'form',
+  scopeSeparator: ' ',
+  scopeParameter: 'scope',
+  scopeAliases: {},
+  pkce: true,
+  authorizationParams: {},
+  tokenParams: {},
+  refreshParams: {},
+  tokenHeaders: {},
+  parameterNames: {},
+  upgrade: null,
+  renewal: null,
+  refreshes: true,
+  tokenPath: null,
+  assumedLifetimeSeconds: null,
+  deadGrantErrors: [],
+  accountPaths: null,
+  keepFromToken: [],
+  keepFromCallback: [],
+  regionalOrigin: null,
+  revocationReach: 'account',
+} satisfies Partial<AuthorizationServer>;
+
+/** An entry's server: its endpoints, and what differs from plain OAuth. */
+export function oauthServer(
+  facts: Pick<AuthorizationServer, 'authorizationUrl' | 'tokenUrl'> & Partial<AuthorizationServer>,
+): AuthorizationServer {
+  return { ...plain, ...facts };
+}

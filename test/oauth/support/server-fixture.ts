@@ -3,32 +3,17 @@ import { expect } from 'vitest';
 import type { AuthorizationServer, OAuthClient } from '../../../src/oauth/authorization-server.ts';
 import { OAuthError, type OAuthVerdict } from '../../../src/oauth/failure.ts';
 import type { ProviderFetch, ProviderResponse } from '../../../src/oauth/fetch.ts';
+import { oauthServer } from '../../../src/providers/provider.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 
 /** A plain provider; a test says how its own differs. */
 export function serverFixture(changes: Partial<AuthorizationServer> = {}): AuthorizationServer {
-  return {
-    issuer: null,
+  return oauthServer({
     authorizationUrl: 'https://provider.example/authorize',
     tokenUrl: 'https://provider.example/token',
-    jwksUrl: null,
-    issParameterSupported: false,
-    revocation: null,
-    identity: null,
-    clientAuthentication: 'CLIENT_SECRET_POST',
-    bodyFormat: 'form',
-    scopeSeparator: ' ',
-    scopeParameter: 'scope',
-    pkce: true,
-    authorizationParams: {},
-    refreshes: true,
-    tokenPath: null,
-    deadGrantErrors: [],
-    accountPaths: null,
-    keepFromToken: [],
     revocationReach: 'token',
     ...changes,
-  };
+  });
 }
 
 export const clientFixture: OAuthClient = { clientId: 'client-1', clientSecret: new Secret('s-e:c%r e+t') };

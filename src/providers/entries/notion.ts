@@ -1,8 +1,8 @@
-import type { Provider } from './provider.ts';
+import { oauthServer, type Provider } from '../provider.ts';
 
 const apiVersion = { 'notion-version': '2022-06-28' };
 
-export const notion: Provider = {
+export const provider: Provider = {
   key: 'notion',
   name: 'Notion',
   description: 'Reads and writes the pages and databases that the person chooses to share.',
@@ -21,12 +21,9 @@ export const notion: Provider = {
   ],
   docsUrl: 'https://developers.notion.com/docs/authorization',
   configFields: [],
-  server: {
-    issuer: null,
+  server: oauthServer({
     authorizationUrl: 'https://api.notion.com/v1/oauth/authorize',
     tokenUrl: 'https://api.notion.com/v1/oauth/token',
-    jwksUrl: null,
-    issParameterSupported: false,
     revocation: {
       url: 'https://api.notion.com/v1/oauth/revoke',
       style: 'rfc7009',
@@ -43,21 +40,14 @@ export const notion: Provider = {
     },
     clientAuthentication: 'CLIENT_SECRET_BASIC_RAW',
     bodyFormat: 'json',
-    scopeSeparator: ' ',
-    scopeParameter: 'scope',
-    pkce: true,
     authorizationParams: { owner: 'user' },
-    refreshes: true,
-    tokenPath: null,
-    deadGrantErrors: [],
     accountPaths: {
       id: ['owner.user.id', 'bot_id'],
       email: ['owner.user.person.email'],
       name: ['owner.user.name', 'workspace_name'],
     },
     keepFromToken: ['workspace_id', 'workspace_name', 'bot_id'],
-    revocationReach: 'account',
-  },
+  }),
   refreshTokenIdleDays: 90,
   sources: [
     'Uncertain: whether an unused refresh token lapses; it is used every 45 days, the safe choice.',

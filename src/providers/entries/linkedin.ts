@@ -1,6 +1,6 @@
-import type { Provider } from './provider.ts';
+import { oauthServer, type Provider } from '../provider.ts';
 
-export const linkedin: Provider = {
+export const provider: Provider = {
   key: 'linkedin',
   name: 'LinkedIn',
   description: "Reads the person's profile and posts in their name.",
@@ -23,13 +23,9 @@ export const linkedin: Provider = {
   ],
   docsUrl: 'https://learn.microsoft.com/en-us/linkedin/shared/authentication/authorization-code-flow',
   configFields: [],
-  server: {
-    issuer: null,
+  server: oauthServer({
     authorizationUrl: 'https://www.linkedin.com/oauth/v2/authorization',
     tokenUrl: 'https://www.linkedin.com/oauth/v2/accessToken',
-    jwksUrl: null,
-    issParameterSupported: false,
-    revocation: null,
     identity: {
       url: 'https://api.linkedin.com/v2/userinfo',
       method: 'GET',
@@ -38,19 +34,8 @@ export const linkedin: Provider = {
       namePaths: ['name'],
       anyScope: ['openid', 'profile'],
     },
-    clientAuthentication: 'CLIENT_SECRET_POST',
-    bodyFormat: 'form',
-    scopeSeparator: ' ',
-    scopeParameter: 'scope',
     pkce: false,
-    authorizationParams: {},
-    refreshes: true,
-    tokenPath: null,
-    deadGrantErrors: [],
-    accountPaths: null,
-    keepFromToken: [],
-    revocationReach: 'account',
-  },
+  }),
   refreshTokenIdleDays: null,
   sources: [
     'Endpoints: Nango; credentials in the body only: Auth.js and arctic; PKCE is off, as in Nango.',

@@ -1,6 +1,6 @@
-import type { Provider } from './provider.ts';
+import { oauthServer, type Provider } from '../provider.ts';
 
-export const hubspot: Provider = {
+export const provider: Provider = {
   key: 'hubspot',
   name: 'HubSpot',
   description: 'Reads and changes contacts, companies, deals and the rest of a HubSpot account.',
@@ -26,12 +26,9 @@ export const hubspot: Provider = {
   docsUrl:
     'https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/oauth/working-with-oauth',
   configFields: [],
-  server: {
-    issuer: null,
+  server: oauthServer({
     authorizationUrl: 'https://app.hubspot.com/oauth/authorize',
     tokenUrl: 'https://api.hubapi.com/oauth/2026-03/token',
-    jwksUrl: null,
-    issParameterSupported: false,
     revocation: {
       url: 'https://api.hubapi.com/oauth/v1/refresh-tokens/{token}',
       style: 'path',
@@ -44,19 +41,8 @@ export const hubspot: Provider = {
       emailPaths: ['user'],
       namePaths: ['hub_domain', 'user'],
     },
-    clientAuthentication: 'CLIENT_SECRET_POST',
-    bodyFormat: 'form',
-    scopeSeparator: ' ',
-    scopeParameter: 'scope',
-    pkce: true,
-    authorizationParams: {},
-    refreshes: true,
-    tokenPath: null,
     deadGrantErrors: ['BAD_REFRESH_TOKEN'],
-    accountPaths: null,
-    keepFromToken: [],
-    revocationReach: 'account',
-  },
+  }),
   refreshTokenIdleDays: 90,
   sources: [
     'Uncertain: whether an unused refresh token lapses; it is used every 45 days, the safe choice.',

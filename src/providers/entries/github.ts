@@ -1,6 +1,6 @@
-import type { Provider } from './provider.ts';
+import { oauthServer, type Provider } from '../provider.ts';
 
-export const github: Provider = {
+export const provider: Provider = {
   key: 'github',
   name: 'GitHub',
   description: 'Works with repositories, issues and pull requests as the person who connects.',
@@ -25,12 +25,9 @@ export const github: Provider = {
   ],
   docsUrl: 'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps',
   configFields: [],
-  server: {
-    issuer: null,
+  server: oauthServer({
     authorizationUrl: 'https://github.com/login/oauth/authorize',
     tokenUrl: 'https://github.com/login/oauth/access_token',
-    jwksUrl: null,
-    issParameterSupported: false,
     revocation: {
       url: 'https://api.github.com/applications/{client_id}/token',
       style: 'basic-json',
@@ -43,19 +40,9 @@ export const github: Provider = {
       emailPaths: ['email'],
       namePaths: ['login', 'name'],
     },
-    clientAuthentication: 'CLIENT_SECRET_POST',
-    bodyFormat: 'form',
-    scopeSeparator: ' ',
-    scopeParameter: 'scope',
-    pkce: true,
-    authorizationParams: {},
-    refreshes: true,
-    tokenPath: null,
     deadGrantErrors: ['bad_verification_code', 'bad_refresh_token'],
-    accountPaths: null,
-    keepFromToken: [],
     revocationReach: 'token',
-  },
+  }),
   refreshTokenIdleDays: 180,
   sources: [
     'Endpoints and client authentication: Nango and Auth.js; PKCE with S256 since July 2025 (GitHub changelog).',
