@@ -63,10 +63,15 @@ function reconnectReason(
   return connection.scopesFingerprint === connector.scopesFingerprint ? null : 'SCOPES_CHANGED';
 }
 
-/** What was asked for and not granted, in the order asked. */
-export function missingScopes(requested: readonly string[], granted: readonly string[]): string[] {
+/** What was asked for and not granted, in the order asked. `aliases`: what the provider grants under another name than asked. */
+export function missingScopes(
+  requested: readonly string[],
+  granted: readonly string[],
+  aliases: Readonly<Record<string, string>>,
+): string[] {
   const set = new Set(granted);
-  return requested.filter((scope) => !set.has(scope));
+  const names = new Map(Object.entries(aliases));
+  return requested.filter((scope) => !set.has(scope) && !set.has(names.get(scope) ?? scope));
 }
 
 /**

@@ -3,18 +3,19 @@ import type { ResolveServer } from '../connectors/server.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { open } from '../crypto/seal.ts';
 import type { Db, Tx } from '../db/client.ts';
-import type { Connector, PendingFlow } from '../db/generated/prisma/client.ts';
+import type { Connector, PendingFlow, Prisma } from '../db/generated/prisma/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { DomainError } from '../lib/domain-error.ts';
 import type { InFlight } from '../lib/in-flight.ts';
 import type { Logger } from '../lib/logger.ts';
 import { tokenFingerprint } from '../lib/secret.ts';
 import type { StatusEvents } from '../events/status-events.ts';
-import { readAuthorizationResponse } from '../oauth/authorization.ts';
+import { keptFromCallback, readAuthorizationResponse } from '../oauth/authorization.ts';
 import type { AuthorizationServer, ProviderAccount, TokenGrant } from '../oauth/authorization-server.ts';
 import { OAuthError } from '../oauth/failure.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { fetchAccount } from '../oauth/identity.ts';
+import { atRegion } from '../oauth/region.ts';
 import { exchangeCode } from '../oauth/tokens.ts';
 import { recordAct, scopeChanges } from '../workspaces/audit.ts';
 import { NotFoundError } from '../workspaces/errors.ts';
@@ -61,9 +62,10 @@ export function establish(deps: EstablishDeps, flow: PendingFlow, params: URLSea
 
 async function exchangeAndStore(deps: EstablishDeps, flow: PendingFlow, params: URLSearchParams): Promise<string> {
   const connector = await flowConnector(deps, flow);
-  const server = await askProvider(() => deps.resolveServer(connector));
-  const response = readAuthorizationResponse(server, params);
+  const home = await askProvider(() => deps.resolveServer(connector));
+  const response = readAuthorizationResponse(home, params);
   if (response.kind === 'error') throw errorResponse(response.error);
+  const server = atRegion(home, keptFromCallback(home, params));
   const codeVerifier = open(deps.keyring, flowOwner(flow.id, 'codeVerifier'), flow.codeVerifierSealed).reveal();
   const receivedAt = deps.clock.now();
   const exchange = exchangeCode({
@@ -123,7 +125,7 @@ async function storeConnection(
     const isOpen =
       connector && !connector.deletedAt && agrees(connector, flow) && (await store.shareApp(tx, flow.appId));
     if (!isOpen) {
-      await queueRevocation(deps, tx, { ...flow, connectionId: id, accountId: account.id }, grant, receivedAt);
+      await queueRevocation(deps, tx, ownerOf(flow, id, grant, account), grant, receivedAt);
       const act = { act: 'CONNECT_FAILED', outcome: 'FLOW_EXPIRED', ...actOn({ ...flow, id }) } as const;
       await recordAct(deps, tx, actorOfFlow(flow), act);
       return flowError('FLOW_EXPIRED');
@@ -137,7 +139,7 @@ async function storeConnection(
     const refusal = await starterRefusal(tx, flow, before);
     if (refusal) {
       const dueAt = before?.credential && sameGrant ? null : receivedAt;
-      await queueRevocation(deps, tx, { ...flow, connectionId: id, accountId: account.id }, grant, dueAt);
+      await queueRevocation(deps, tx, ownerOf(flow, id, grant, account), grant, dueAt);
       return refusal;
     }
     if (before?.credential) {
@@ -162,12 +164,12 @@ async function storeConnection(
         accountId: account.id,
         accountEmail: account.email,
         accountName: account.name,
-        connectionConfig: grant.kept,
+        connectionConfig: grant.kept as unknown as Prisma.InputJsonArray,
         connectedAt: receivedAt,
         lastRefreshedAt: null,
         lastVerifiedAt: receivedAt,
         refusedAt: null,
-        grantExpiresAt: grantEnd(tokens, server.refreshes),
+        grantExpiresAt: grantEnd(tokens, server),
         disconnectedAt: null,
       },
       tokens,
@@ -188,6 +190,11 @@ async function storeConnection(
   return id;
 }
 
+/** Whose a grant is that came too late, or for nothing. */
+function ownerOf(flow: PendingFlow, id: string, grant: TokenGrant, account: ProviderAccount) {
+  return { ...flow, connectionId: id, accountId: account.id, connectionConfig: grant.kept };
+}
+
 /** Queues the revocation of a grant that a failed flow would leave at the provider, without hiding why the flow failed. */
 async function takeBack(
   deps: EstablishDeps,
@@ -204,7 +211,7 @@ async function takeBack(
       // a commit whose answer was lost has stored it after all
       if (live?.credential?.fingerprint === tokenFingerprint(grant.accessToken.reveal())) return;
       const dueAt = live?.credential && mayShareGrant(server, account, live) ? null : deps.clock.now();
-      await queueRevocation(deps, tx, { ...flow, connectionId: id, accountId: account.id }, grant, dueAt);
+      await queueRevocation(deps, tx, ownerOf(flow, id, grant, account), grant, dueAt);
     });
     deps.wakeWorker();
   } catch (error) {

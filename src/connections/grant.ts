@@ -2,7 +2,7 @@ import { clientSecretOwner } from '../connectors/manage.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { open, seal } from '../crypto/seal.ts';
 import { type Secret, tokenFingerprint } from '../lib/secret.ts';
-import type { OAuthClient, TokenGrant } from '../oauth/authorization-server.ts';
+import type { AuthorizationServer, KeptValue, OAuthClient, TokenGrant } from '../oauth/authorization-server.ts';
 import type { NewTokens } from './store.ts';
 
 type TokenField = 'accessToken' | 'refreshToken';
@@ -54,9 +54,15 @@ export function sealGrant(
   };
 }
 
-/** When a grant ends by itself: with its access token, where nothing can refresh it. */
-export function grantEnd(tokens: NewTokens, refreshes: boolean): Date | null {
-  return tokens.refreshTokenSealed !== null && refreshes ? null : tokens.accessTokenExpiresAt;
+/** When a grant ends by itself: with its access token, where nothing can refresh it once that has ended. */
+export function grantEnd(tokens: NewTokens, server: Pick<AuthorizationServer, 'refreshes' | 'renewal'>): Date | null {
+  const outlives = tokens.refreshTokenSealed !== null && server.refreshes && !server.renewal;
+  return outlives ? null : tokens.accessTokenExpiresAt;
+}
+
+/** What the provider told of a connection. */
+export function keptOf(connection: { connectionConfig: unknown }): KeptValue[] {
+  return connection.connectionConfig as KeptValue[];
 }
 
 export function openToken(keyring: Keyring, connectionId: string, field: TokenField, sealed: string): Secret {

@@ -4,7 +4,8 @@ import { open, SealError, seal } from '../crypto/seal.ts';
 import type { Credential } from '../db/generated/prisma/client.ts';
 import type { Logger } from '../lib/logger.ts';
 import { Secret } from '../lib/secret.ts';
-import { type GrantTokens, openTokens } from './grant.ts';
+import type { KeptValue } from '../oauth/authorization-server.ts';
+import { type GrantTokens, keptOf, openTokens } from './grant.ts';
 import * as store from './store.ts';
 
 /** Whom the tokens in the outbox belong to when sealed. */
@@ -20,13 +21,15 @@ export async function queueRevocation(
     connectionId: string;
     accountId: string | null;
     clientFingerprint: string;
+    /** What the provider told of the connection. */
+    connectionConfig: unknown;
   },
   tokens: GrantTokens,
   dueAt: Date | null,
 ): Promise<void> {
   const id = randomUUID();
   const { workspaceId, connectorId, connectionId, accountId } = grant;
-  const tokensSealed = sealForOutbox(deps.keyring, id, tokens, grant.clientFingerprint);
+  const tokensSealed = sealForOutbox(deps.keyring, id, tokens, grant);
   await store.insertRevocation(tx, { id, workspaceId, connectorId, connectionId, accountId, tokensSealed, dueAt });
 }
 
@@ -47,9 +50,15 @@ export async function queueStoredRevocation(
   }
 }
 
-/** Seals tokens for the outbox row that is to revoke them, with the fingerprint of the client that they were given to. */
-function sealForOutbox(keyring: Keyring, itemId: string, tokens: GrantTokens, clientFingerprint: string): string {
-  const text = JSON.stringify([tokens.accessToken.reveal(), tokens.refreshToken?.reveal() ?? null, clientFingerprint]);
+/** Seals tokens for the outbox row that is to revoke them, with what says to whom and where: the connection may be another one by then. */
+function sealForOutbox(
+  keyring: Keyring,
+  itemId: string,
+  tokens: GrantTokens,
+  grant: { clientFingerprint: string; connectionConfig: unknown },
+): string {
+  const [accessToken, refreshToken] = [tokens.accessToken.reveal(), tokens.refreshToken?.reveal() ?? null];
+  const text = JSON.stringify([accessToken, refreshToken, grant.clientFingerprint, keptOf(grant)]);
   return seal(keyring, outboxOwner(itemId), new Secret(text));
 }
 
@@ -57,13 +66,15 @@ export function openFromOutbox(
   keyring: Keyring,
   itemId: string,
   sealed: string,
-): GrantTokens & { clientFingerprint: string } {
-  const [accessToken, refreshToken, clientFingerprint] = JSON.parse(
+): GrantTokens & { clientFingerprint: string; kept: KeptValue[] } {
+  // rows of earlier versions end before what was kept
+  const [accessToken, refreshToken, clientFingerprint, kept = []] = JSON.parse(
     open(keyring, outboxOwner(itemId), sealed).reveal(),
-  ) as [string, string | null, string];
+  ) as [string, string | null, string, KeptValue[]?];
   return {
     accessToken: new Secret(accessToken),
     refreshToken: refreshToken === null ? null : new Secret(refreshToken),
     clientFingerprint,
+    kept,
   };
 }

@@ -15,7 +15,7 @@ import { byService, recordAct } from '../workspaces/audit.ts';
 import { actOn } from './audit.ts';
 import { backoffMs } from './connection.ts';
 import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
-import { clientOf, grantEnd, openToken, sealGrant } from './grant.ts';
+import { clientOf, grantEnd, keptOf, openToken, sealGrant } from './grant.ts';
 import { insist } from './insist.ts';
 import { queueRevocation } from './outbox.ts';
 import * as store from './store.ts';
@@ -146,10 +146,12 @@ async function attempt(deps: RefreshDeps, row: ForRefresh, lease: Lease): Promis
   if (
     refreshTokenSealed === null ||
     connector.deletedAt ||
-    connector.clientFingerprint !== connection.clientFingerprint
+    connector.clientFingerprint !== connection.clientFingerprint ||
+    (connection.grantExpiresAt && connection.grantExpiresAt <= deps.clock.now())
   ) {
     await store.releaseLease(deps.db, { connectionId, leaseToken }, {});
-    return { kind: 'ended' }; // a grant goes to no other client, and to no other address, than it was given for
+    // a grant goes to no other client, and to no other address, than it was given for; one that has ended goes nowhere
+    return { kind: 'ended' };
   }
   // A process that slept for longer than its lease must not send what another may have sent since. The last look is when the
   // connection to the provider stands, just before the request is written.
@@ -159,7 +161,7 @@ async function attempt(deps: RefreshDeps, row: ForRefresh, lease: Lease): Promis
   let server: AuthorizationServer;
   let grant: TokenGrant;
   try {
-    server = await deps.resolveServer(connector);
+    server = await deps.resolveServer(connector, keptOf(connection));
     const client = clientOf(deps.keyring, connector);
     const refreshToken = openToken(deps.keyring, connectionId, 'refreshToken', refreshTokenSealed);
     const now = deps.clock.now();
@@ -200,7 +202,7 @@ async function succeeded(
       lastRefreshedAt: now,
       lastVerifiedAt: now,
       refusedAt: null,
-      grantExpiresAt: grantEnd(tokens, true),
+      grantExpiresAt: grantEnd(tokens, { ...server, refreshes: true }),
       ...(grant.scopes && { grantedScopes: grant.scopes }),
     });
     if (stored) {

@@ -63,8 +63,8 @@ async function revoke(deps: RevokeDeps, item: OutboxItem): Promise<void> {
   const connector = connectorId && (await store.findConnectorOfGrant(deps.db, connectorId));
   if (!connector || connectorId === null || tokensSealed === null) return finish('UNSUPPORTED');
   try {
-    const server = await deps.resolveServer(connector);
-    const { clientFingerprint, ...tokens } = openFromOutbox(deps.keyring, id, tokensSealed);
+    const { clientFingerprint, kept, ...tokens } = openFromOutbox(deps.keyring, id, tokensSealed);
+    const server = await deps.resolveServer(connector, kept);
     // the connector was edited meanwhile: tokens go to no other address than they were given for, so wait for it to be put back
     if (connector.clientFingerprint !== clientFingerprint) return await retryLater(deps, item);
     if (server.revocationReach === 'account' && accountId !== null) {

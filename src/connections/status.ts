@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { DomainError } from '../lib/domain-error.ts';
 import type { StatusEvents, StatusSubscription, Wake } from '../events/status-events.ts';
 import type { Logger } from '../lib/logger.ts';
+import { findProvider } from '../providers/catalogue.ts';
 import { type Caller, callingApp, callingUser, expiryOf, requireUser } from '../workspaces/caller.ts';
 import { ForbiddenError, IdentityTokenExpiredError, NotFoundError, ValidationError } from '../workspaces/errors.ts';
 import { can } from '../workspaces/membership.ts';
@@ -71,7 +72,7 @@ export function viewConnection(
     account: live && { id: live.accountId, email: live.accountEmail, name: live.accountName },
     requestedScopes: live?.requestedScopes ?? [],
     grantedScopes: live?.grantedScopes ?? [],
-    missingScopes: live ? missingScopes(connector.scopes, live.grantedScopes) : [],
+    missingScopes: live ? missingScopes(connector.scopes, live.grantedScopes, scopeAliasesOf(connector)) : [],
     connectionConfig: live ? configOf(connector, live) : [],
     connectedAt: live?.connectedAt ?? null,
     lastRefreshedAt: live?.lastRefreshedAt ?? null,
@@ -79,6 +80,10 @@ export function viewConnection(
     ownedBy: null,
     endsAt: status.status === 'CONNECTED' ? (live?.grantExpiresAt ?? null) : null,
   };
+}
+
+function scopeAliasesOf({ providerKey }: Connector): Readonly<Record<string, string>> {
+  return findProvider(providerKey)?.server.scopeAliases ?? {};
 }
 
 /** The connector's settings and what the provider told at consent; the latter wins. */

@@ -289,6 +289,7 @@ export function findIdleGrants(
       AND (credential."retryAt" IS NULL OR credential."retryAt" <= ${now})
       AND (credential."leaseUntil" IS NULL OR credential."leaseUntil" <= ${now})
       AND connection."refusedAt" IS NULL AND connection."disconnectedAt" IS NULL
+      AND (connection."grantExpiresAt" IS NULL OR connection."grantExpiresAt" > ${now})
       AND connection."clientFingerprint" = connector."clientFingerprint"
       AND connector."deletedAt" IS NULL AND connector."providerKey" = ANY(${of.providerKeys})
       AND connector.id <> ALL(${of.withoutConnectors}) AND app."deletedAt" IS NULL

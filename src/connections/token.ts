@@ -1,7 +1,7 @@
 import type { ResolveServer } from '../connectors/server.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Db } from '../db/client.ts';
-import type { Credential } from '../db/generated/prisma/client.ts';
+import type { Connection, Credential } from '../db/generated/prisma/client.ts';
 import type { ConnectorKind } from '../db/generated/prisma/enums.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Secret } from '../lib/secret.ts';
@@ -22,9 +22,9 @@ import {
 import { NotFoundError, ValidationError } from '../workspaces/errors.ts';
 import type { NoteTokenRead } from '../workspaces/audit-reads.ts';
 import { actOn, auditedRead } from './audit.ts';
-import { connectionId, missingScopes, refreshDecision, type TokenDemand } from './connection.ts';
+import { connectionId, refreshDecision, type TokenDemand } from './connection.ts';
 import { NotConnectedError, ProviderUnavailableError, ReconnectRequiredError } from './errors.ts';
-import { openToken } from './grant.ts';
+import { keptOf, openToken } from './grant.ts';
 import type { Refresh } from './refresh.ts';
 import { type ConnectionView, viewConnection } from './status.ts';
 import * as store from './store.ts';
@@ -123,7 +123,7 @@ async function readTokenOf(
     assertKind(row.connector.kind, userId);
     const now = deps.clock.now();
     const view = viewConnection(key.connectionId, row.connector, row.connection, now);
-    assertReadable(view, options.acceptOutdatedScopes, row.connector.scopes);
+    assertReadable(view, options.acceptOutdatedScopes);
     const { credential } = row;
     if (!credential) throw new NotConnectedError();
     const facts = { ...credential, refreshable: credential.refreshTokenSealed !== null };
@@ -177,12 +177,12 @@ function serve(deps: TokenDeps, credential: Credential, view: ConnectionView): T
   };
 }
 
-function assertReadable(view: ConnectionView, acceptOutdatedScopes: boolean, scopes: string[]): void {
+function assertReadable(view: ConnectionView, acceptOutdatedScopes: boolean): void {
   if (view.problem) throw view.problem;
   if (view.status === 'NOT_CONNECTED') throw new NotConnectedError();
   if (view.reconnectReason === null) return;
   if (view.reconnectReason === 'SCOPES_CHANGED' && acceptOutdatedScopes) return;
-  throw new ReconnectRequiredError(view.reconnectReason, missingScopes(scopes, view.grantedScopes));
+  throw new ReconnectRequiredError(view.reconnectReason, view.missingScopes);
 }
 
 /** The provider refused a token that nothing can refresh: ask whether it means it. */
@@ -190,7 +190,7 @@ async function verify(deps: TokenDeps, row: store.ConnectionRow): Promise<void> 
   const { connector, connection, credential } = row;
   if (!connection || !credential) return;
   const { connectionId, version } = credential;
-  const server = await resolveOrNull(deps, connector);
+  const server = await resolveOrNull(deps, connector, connection);
   if (!server?.identity) return;
   const accessToken = openToken(deps.keyring, connectionId, 'accessToken', credential.accessTokenSealed);
   const answer = await fetchAccount({ fetch: deps.fetch, server, accessToken, scopes: connection.grantedScopes });
@@ -210,9 +210,10 @@ async function verify(deps: TokenDeps, row: store.ConnectionRow): Promise<void> 
 async function resolveOrNull(
   { resolveServer }: TokenDeps,
   connector: store.ConnectionRow['connector'],
+  connection: Connection,
 ): Promise<AuthorizationServer | null> {
   try {
-    return await resolveServer(connector);
+    return await resolveServer(connector, keptOf(connection));
   } catch (error) {
     if (error instanceof OAuthError) return null;
     throw error;

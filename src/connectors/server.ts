@@ -1,7 +1,8 @@
 import type { Clock } from '../lib/clock.ts';
-import type { AuthorizationServer } from '../oauth/authorization-server.ts';
+import type { AuthorizationServer, KeptValue } from '../oauth/authorization-server.ts';
 import { type DiscoveredServer, discover } from '../oauth/discovery.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
+import { atRegion } from '../oauth/region.ts';
 import { customServer, findProvider, serverOf } from '../providers/catalogue.ts';
 import type { CustomProvider, NamedValue } from './connector.ts';
 
@@ -12,8 +13,11 @@ export interface ServerFacts {
   custom: unknown;
 }
 
-/** Tells how to speak to a connector's provider. May ask the issuer; answers are kept for ten minutes. */
-export type ResolveServer = (connector: ServerFacts) => Promise<AuthorizationServer>;
+/**
+ * Tells how to speak to a connector's provider, about a connection where it is given what the provider told of that one.
+ * May ask the issuer; answers are kept for ten minutes.
+ */
+export type ResolveServer = (connector: ServerFacts, kept?: readonly KeptValue[]) => Promise<AuthorizationServer>;
 
 const keptMs = 10 * 60_000;
 
@@ -29,11 +33,11 @@ export function createResolveServer(deps: { fetch: ProviderFetch; clock: Clock }
     return server;
   }
 
-  return async ({ providerKey, connectionConfig, custom }) => {
+  return async ({ providerKey, connectionConfig, custom }, kept = []) => {
     const provider = findProvider(providerKey);
     if (provider) {
       const values = (connectionConfig as NamedValue[]).map(({ name, value }) => [name, value]);
-      return serverOf(provider, Object.fromEntries(values) as Record<string, string>);
+      return atRegion(serverOf(provider, Object.fromEntries(values) as Record<string, string>), kept);
     }
     const own = custom as CustomProvider;
     const common = {

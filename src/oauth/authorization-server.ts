@@ -86,7 +86,7 @@ export interface AuthorizationServer {
   refreshes: boolean;
   /** Where the token answer nests its tokens (dotted), such as Slack's `authed_user`; null at the top. */
   tokenPath: string | null;
-  /** How long an access token is taken to live, in seconds, where the answer does not say; null where it then counts as not ending. */
+  /** How long an access token that can be refreshed is taken to live, in seconds, where the answer does not say; null where it then counts as not ending. */
   assumedLifetimeSeconds: number | null;
   /** Error codes that mean a dead grant here, besides invalid_grant. */
   deadGrantErrors: readonly string[];
@@ -121,6 +121,7 @@ export interface ProviderAccount {
 /** What a token answer holds, normalised. */
 export interface TokenGrant {
   accessToken: Secret;
+  /** What renews the grant: the access token itself where the server has a `renewal`. */
   refreshToken: Secret | null;
   /** As the provider wrote it, `Bearer` where it says nothing or one of its own words. */
   tokenType: string;
@@ -130,5 +131,11 @@ export interface TokenGrant {
   scopes: string[] | null;
   /** From a validated id_token or the answer's own members. */
   account: ProviderAccount | null;
-  kept: { name: string; value: string }[];
+  kept: KeptValue[];
+}
+
+/** What a provider told of a connection that API calls need, or that says where to ask for it. */
+export interface KeptValue {
+  name: string;
+  value: string;
 }

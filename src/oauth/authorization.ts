@@ -4,8 +4,10 @@ import {
   generateRandomNonce,
   generateRandomState,
 } from 'oauth4webapi';
-import type { AuthorizationServer } from './authorization-server.ts';
+import type { AuthorizationServer, KeptValue } from './authorization-server.ts';
 import { OAuthError } from './failure.ts';
+import { textAt } from './members.ts';
+import { regionOf } from './region.ts';
 
 /** Parameters of the authorization request that this service sets, or that would undo those: no catalogue entry and no admin can. */
 export const RESERVED_AUTHORIZATION_PARAMS: ReadonlySet<string> = new Set([
@@ -46,7 +48,7 @@ export function buildAuthorizationUrl(request: {
   params.delete(server.scopeParameter);
 
   params.set('response_type', 'code');
-  params.set('client_id', request.clientId);
+  params.set(server.parameterNames.client_id ?? 'client_id', request.clientId);
   params.set('redirect_uri', request.redirectUri);
   if (scopes.length > 0) params.set(server.scopeParameter, scopes.join(server.scopeSeparator));
   params.set('state', request.state);
@@ -112,4 +114,30 @@ export function readAuthorizationResponse(
     { kind: 'rejected', code: 'MALFORMED_RESPONSE' },
     'The authorization response holds neither a code nor an error.',
   );
+}
+
+/**
+ * What of the authorization response belongs to the connection. The origin that holds the account is among it only as an
+ * origin of the provider's own list.
+ * @throws OAuthError `rejected` MALFORMED_RESPONSE where another origin is named: nobody but the provider may say where secrets go.
+ */
+export function keptFromCallback(
+  server: Pick<AuthorizationServer, 'keepFromCallback' | 'regionalOrigin'>,
+  params: URLSearchParams,
+): KeptValue[] {
+  const kept = server.keepFromCallback.flatMap((name) => {
+    const value = textAt({ value: params.get(name) }, ['value']);
+    return value === null ? [] : [{ name, value }];
+  });
+  const { parameter, hosts } = server.regionalOrigin ?? { parameter: '', hosts: [] };
+  const told = params.get(parameter);
+  if (told === null) return kept;
+  const value = regionOf(hosts, told);
+  if (value === null) {
+    throw new OAuthError(
+      { kind: 'rejected', code: 'MALFORMED_RESPONSE' },
+      'The authorization response names a region that is none of the provider.',
+    );
+  }
+  return [...kept.filter(({ name }) => name !== parameter), { name: parameter, value }];
 }

@@ -27,7 +27,15 @@ export async function fetchAccount(request: {
   try {
     answer = await request.fetch(
       identity.url.replace('{token}', () => encodeURIComponent(token)),
-      { method: identity.method, headers: { ...identity.headers, authorization: `Bearer ${token}` } },
+      {
+        method: identity.method,
+        headers: {
+          ...identity.headers,
+          authorization: `Bearer ${token}`,
+          ...(identity.body && { 'content-type': 'application/json' }),
+        },
+        ...(identity.body && { body: JSON.stringify(identity.body) }),
+      },
     );
   } catch (error) {
     if (error instanceof OAuthError) return { kind: 'unknown' };

@@ -1,4 +1,5 @@
 import { allowInsecureRequests, customFetch } from 'oauth4webapi';
+import type { AuthorizationServer } from './authorization-server.ts';
 import type { ProviderFetch, ProviderResponse } from './fetch.ts';
 
 interface LibraryRequest {
@@ -14,26 +15,47 @@ interface LibraryRequest {
 export function libraryFetch(
   fetch: ProviderFetch,
   options: {
-    bodyFormat?: 'form' | 'json';
+    bodyFormat?: BodyFormat;
+    parameterNames?: AuthorizationServer['parameterNames'];
     headers?: Readonly<Record<string, string>>;
     timeoutMs?: number | undefined;
     read?: (answer: ProviderResponse) => Response;
   } = {},
 ) {
-  const { bodyFormat = 'form', timeoutMs, read = toResponse } = options;
+  const { bodyFormat = 'form', parameterNames = {}, timeoutMs, read = toResponse } = options;
   return {
     [allowInsecureRequests]: true,
     [customFetch]: async (url: string, { method, headers, body }: LibraryRequest): Promise<Response> => {
-      const isJson = body !== undefined && bodyFormat === 'json';
+      const parameters = body && new URLSearchParams(renamed(parameterNames, Object.fromEntries(body)));
       const answer = await fetch(url, {
         method,
-        headers: { ...headers, ...options.headers, ...(isJson ? { 'content-type': 'application/json' } : {}) },
-        ...(body === undefined ? {} : { body: isJson ? JSON.stringify(Object.fromEntries(body)) : body.toString() }),
+        headers: { ...headers, ...options.headers, ...(body && contentType(bodyFormat)) },
+        ...(parameters && { body: bodyText(bodyFormat, parameters) }),
         ...(timeoutMs === undefined ? {} : { timeoutMs }),
       });
       return read(answer);
     },
   };
+}
+
+type BodyFormat = AuthorizationServer['bodyFormat'];
+
+/** Parameters under the names that the provider has for them. */
+export function renamed(
+  names: AuthorizationServer['parameterNames'],
+  parameters: Readonly<Record<string, string>>,
+): [string, string][] {
+  const own = new Map<string, string>(Object.entries(names));
+  return Object.entries(parameters).map(([name, value]) => [own.get(name) ?? name, value]);
+}
+
+export function bodyText(format: BodyFormat, parameters: URLSearchParams): string {
+  return format === 'json' ? JSON.stringify(Object.fromEntries(parameters)) : parameters.toString();
+}
+
+export function contentType(format: BodyFormat): { 'content-type': string } {
+  const form = 'application/x-www-form-urlencoded;charset=UTF-8'; // as oauth4webapi writes it
+  return { 'content-type': format === 'json' ? 'application/json' : form };
 }
 
 /** Statuses that a Response cannot have, such as LinkedIn's 999, become 502. */

@@ -4,12 +4,13 @@ import type {
   OAuthClient,
   ProviderAccount,
   RevocationEndpoint,
+  TokenExchange,
   TokenGrant,
 } from './authorization-server.ts';
-import { readAuthorizationResponse } from './authorization.ts';
+import { keptFromCallback, readAuthorizationResponse } from './authorization.ts';
 import { challengeError, judgeTokenError, OAuthError, type OAuthVerdict, sentenceFor } from './failure.ts';
 import type { ProviderFetch, ProviderResponse } from './fetch.ts';
-import { libraryFetch, toResponse } from './library-fetch.ts';
+import { bodyText, contentType, libraryFetch, renamed, toResponse } from './library-fetch.ts';
 import { type Members, memberAt, parseMembers, readAccount, textAt } from './members.ts';
 import { Secret } from '../lib/secret.ts';
 
@@ -23,7 +24,8 @@ interface Exchange {
 /**
  * Turns an authorization code into tokens (RFC 6749 4.1.3, RFC 7636 4.5). The id_token is read only where a nonce was
  * sent, `openid` was asked and the server's issuer and keys are known; it is then validated in full (OpenID Connect Core
- * 3.1.3.7), with `now` as the present. `codeVerifier` is left out where the provider does not take PKCE.
+ * 3.1.3.7), with `now` as the present. `codeVerifier` is left out where the provider does not take PKCE. Where the server
+ * gives a token to keep only for the first one (`upgrade`), it is the one to keep that is answered.
  * @throws OAuthError `rejected` where the callback or the id_token is not acceptable, else as the answer is judged.
  */
 export async function exchangeCode(
@@ -34,32 +36,59 @@ export async function exchangeCode(
     nonce: string | null;
     scopes: readonly string[];
     now: Date;
-    /** Gets a grant whose id_token is refused, or cannot be checked, before the error goes on: nobody else holds its tokens. */
+    /** Gets a grant that is of no use, since its id_token or its upgrade failed, before the error goes on: nobody else holds its tokens. */
     onUnusable?: (grant: TokenGrant) => Promise<void>;
   },
 ): Promise<TokenGrant> {
   const { server, nonce } = exchange;
   const response = readAuthorizationResponse(server, exchange.callbackParams);
   if (response.kind === 'error') throw fail({ kind: 'rejected', code: 'MALFORMED_RESPONSE' });
+  const told = keptFromCallback(server, exchange.callbackParams);
 
-  const parameters = new URLSearchParams({ code: response.code, redirect_uri: exchange.redirectUri });
+  const parameters = new URLSearchParams(server.tokenParams);
+  parameters.set('code', response.code);
+  parameters.set('redirect_uri', exchange.redirectUri);
   if (server.pkce && exchange.codeVerifier !== null) parameters.set('code_verifier', exchange.codeVerifier);
-  const answer = await requestTokens(exchange, 'authorization_code', parameters);
-  const grant = await readGrant(server, answer);
-
-  if (nonce === null || !exchange.scopes.includes('openid')) return grant;
-  const { id_token: idToken } = (await answer.normalised.clone().json()) as NormalTokens;
-  if (idToken === undefined) return grant;
+  const answer = await requestTokens(exchange, server.tokenUrl, 'authorization_code', parameters);
+  const first = await readGrant(server, answer, null);
+  const grant = { ...first, kept: [...told, ...first.kept] };
   try {
-    return { ...grant, account: await validateIdToken(exchange, answer.normalised, nonce, exchange.now) };
+    const account = await accountOfIdToken(exchange, answer, nonce);
+    const upgraded = server.upgrade && (await upgradeGrant(exchange, server.upgrade, grant));
+    return { ...(upgraded ?? grant), ...(account && { account }) };
   } catch (error) {
     await exchange.onUnusable?.(grant);
     throw error;
   }
 }
 
+/** Whom a valid id_token names; null where none is expected, or none came. */
+async function accountOfIdToken(
+  exchange: Exchange & { scopes: readonly string[]; now: Date },
+  answer: TokenAnswer,
+  nonce: string | null,
+): Promise<ProviderAccount | null> {
+  if (nonce === null || !exchange.scopes.includes('openid')) return null;
+  const { id_token: idToken } = (await answer.normalised.clone().json()) as NormalTokens;
+  return idToken === undefined ? null : validateIdToken(exchange, answer.normalised, nonce, exchange.now);
+}
+
+/** The token to keep, for the one that the code gave. What the second answer does not say stands as the first one said it. */
+async function upgradeGrant(exchange: Exchange, upgrade: TokenExchange, first: TokenGrant): Promise<TokenGrant> {
+  const answer = await requestExchange(exchange, upgrade, first.accessToken);
+  const { kept, ...grant } = await readGrant(exchange.server, answer, null);
+  const names = new Set(kept.map(({ name }) => name));
+  return {
+    ...grant,
+    scopes: grant.scopes ?? first.scopes,
+    account: grant.account ?? first.account,
+    kept: [...first.kept.filter(({ name }) => !names.has(name)), ...kept],
+  };
+}
+
 /**
- * Renews a grant (RFC 6749 6). Whatever else an answer holds, a usable access token in it makes it a success: the provider
+ * Renews a grant (RFC 6749 6), or has the access token renew itself where that is the provider's way: then it is what was
+ * answered as the refresh token. Whatever else an answer holds, a usable access token in it makes it a success: the provider
  * may have replaced the refresh token already, and an answer thrown away would end the grant. `refreshToken` is null where
  * none came: the one in use stays good.
  * @throws OAuthError as the answer is judged.
@@ -67,9 +96,15 @@ export async function exchangeCode(
 export async function refreshGrant(
   exchange: Exchange & { refreshToken: Secret; timeoutMs: number },
 ): Promise<TokenGrant> {
-  const parameters = new URLSearchParams({ refresh_token: exchange.refreshToken.reveal() });
-  const answer = await requestTokens(exchange, 'refresh_token', parameters, exchange.timeoutMs);
-  return readGrant(exchange.server, answer);
+  const { server, refreshToken, timeoutMs } = exchange;
+  if (server.renewal) {
+    const answer = await requestExchange(exchange, server.renewal, refreshToken, timeoutMs);
+    return readGrant(server, answer, refreshToken);
+  }
+  const parameters = new URLSearchParams(server.refreshParams);
+  parameters.set('refresh_token', refreshToken.reveal());
+  const url = server.refreshUrl ?? server.tokenUrl;
+  return readGrant(server, await requestTokens(exchange, url, 'refresh_token', parameters, timeoutMs), refreshToken);
 }
 
 interface TokenAnswer {
@@ -79,6 +114,7 @@ interface TokenAnswer {
 
 async function requestTokens(
   { fetch, server, client }: Exchange,
+  tokenUrl: string,
   grantType: string,
   parameters: URLSearchParams,
   timeoutMs?: number,
@@ -86,13 +122,15 @@ async function requestTokens(
   let raw: ProviderResponse | null = null;
   const normalised = await building(() =>
     library.genericTokenEndpointRequest(
-      metadataOf(server),
+      { ...metadataOf(server), token_endpoint: tokenUrl },
       { client_id: client.clientId },
       clientAuthentication(server, client),
       grantType,
       parameters,
       libraryFetch(fetch, {
         bodyFormat: server.bodyFormat,
+        parameterNames: server.parameterNames,
+        headers: server.tokenHeaders,
         timeoutMs,
         read: (answer) => {
           raw = answer;
@@ -105,17 +143,50 @@ async function requestTokens(
   return { raw, normalised };
 }
 
-async function readGrant(server: AuthorizationServer, { raw, normalised }: TokenAnswer): Promise<TokenGrant> {
+/** Asks for a token in exchange for an access token, in the provider's own way. */
+async function requestExchange(
+  { fetch, server, client }: Exchange,
+  { url, method, grantType, tokenParameter, sendsClient }: TokenExchange,
+  token: Secret,
+  timeoutMs?: number,
+): Promise<TokenAnswer> {
+  const own = { grant_type: grantType, [tokenParameter]: token.reveal() };
+  const credentials = sendsClient ? { client_id: client.clientId, client_secret: requireSecret(client) } : {};
+  const parameters = new URLSearchParams(renamed(server.parameterNames, { ...own, ...credentials }));
+  const isGet = method === 'GET';
+  const raw = await fetch(isGet ? withQuery(url, parameters) : url, {
+    method,
+    headers: isGet ? { ...server.tokenHeaders } : { ...server.tokenHeaders, ...contentType(server.bodyFormat) },
+    ...(!isGet && { body: bodyText(server.bodyFormat, parameters) }),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+  });
+  return { raw, normalised: normaliseTokenAnswer(server, raw.status, raw.headers, raw.body) };
+}
+
+function withQuery(url: string, parameters: URLSearchParams): string {
+  return `${url}${url.includes('?') ? '&' : '?'}${parameters.toString()}`;
+}
+
+/** `held` is the refresh token that the answer is for; null where there is none yet. */
+async function readGrant(
+  server: AuthorizationServer,
+  { raw, normalised }: TokenAnswer,
+  held: Secret | null,
+): Promise<TokenGrant> {
   const members = parseMembers(raw.body);
   if (!normalised.ok || !members) {
     throw fail(judgeTokenError(server, raw.status, raw.headers, { code: errorCode(members, raw.status) }));
   }
   const answer = (await normalised.clone().json()) as NormalTokens;
+  const renewing = server.renewal ? answer.access_token : answer.refresh_token;
+  const refreshToken = renewing === undefined ? null : new Secret(renewing);
+  // An end that is only assumed must not end what nothing can renew.
+  const assumedSeconds = refreshToken || held ? server.assumedLifetimeSeconds : null;
   return {
     accessToken: new Secret(answer.access_token),
-    refreshToken: answer.refresh_token === undefined ? null : new Secret(answer.refresh_token),
+    refreshToken,
     tokenType: answer.token_type,
-    expiresInSeconds: answer.expires_in ?? null,
+    expiresInSeconds: answer.expires_in ?? assumedSeconds,
     scopes: answer.scope?.split(' ') ?? null,
     account: server.accountPaths && readAccount(members, server.accountPaths),
     kept: server.keepFromToken.flatMap((name) => {
@@ -259,14 +330,15 @@ function readScope(value: unknown, separator: string): string | null {
   return scope === '' || scope.length > maxTokenLength ? null : scope;
 }
 
-/** The word by which an answer names an error: RFC 6749's, Meta's object as `type:code`, or HubSpot's `status`. */
+/** Where answers that are errors by their status name the error, if not in `error`: a list of errors, ClickUp, Typeform, HubSpot. */
+const errorPaths = ['errors.0.code', 'ECODE', 'code', 'status'];
+
+/** The word by which an answer names an error: RFC 6749's, an object's (Meta's is `type:code`), or one that a vendor has elsewhere. */
 function errorCode(members: Members | null, status: number): string | null {
   const error = memberAt(members, 'error');
-  const word =
-    typeof error === 'object' && error !== null
-      ? `${String(textAt(error, ['type']))}:${String(textAt(error, ['code']))}`
-      : (error ?? (status >= 400 ? memberAt(members, 'status') : null));
-  return typeof word === 'string' && word !== '' ? word.slice(0, 200) : null;
+  const ofObject = [textAt(error, ['type']), textAt(error, ['code'])].filter((part) => part !== null).join(':');
+  const word = typeof error === 'string' ? error : ofObject || (status >= 400 ? textAt(members, errorPaths) : null);
+  return word ? word.slice(0, 200) : null;
 }
 
 /**
@@ -277,9 +349,10 @@ function errorCode(members: Members | null, status: number): string | null {
 export async function revokeGrant(
   exchange: Exchange & { accessToken: Secret | null; refreshToken: Secret | null },
 ): Promise<'REVOKED' | 'UNSUPPORTED'> {
-  const { server, accessToken, refreshToken } = exchange;
+  const { server, accessToken } = exchange;
   const { revocation } = server;
   if (!revocation) return 'UNSUPPORTED';
+  const refreshToken = server.renewal ? null : exchange.refreshToken; // else it is the access token once more
   const wanted = revocation.token === 'refresh' ? refreshToken : accessToken;
   const standIn = revocation.token === 'refresh' ? accessToken : revocation.style === 'rfc7009' ? refreshToken : null;
   const token = wanted ?? standIn;
@@ -322,7 +395,12 @@ async function requestRevocation(
           clientAuthentication(server, client),
           token.reveal(),
           {
-            ...libraryFetch(fetch, { bodyFormat: server.bodyFormat, headers, read }),
+            ...libraryFetch(fetch, {
+              bodyFormat: server.bodyFormat,
+              parameterNames: server.parameterNames,
+              headers,
+              read,
+            }),
             // The hint is optional; endpoints that take JSON tend to refuse members they do not know.
             additionalParameters: server.bodyFormat === 'form' ? { token_type_hint: tokenTypeHint } : {},
           },

@@ -66,9 +66,12 @@ export function serverOf(provider: Provider, config: Readonly<Record<string, str
     issuer: server.issuer && fill(server.issuer),
     authorizationUrl: fill(server.authorizationUrl),
     tokenUrl: fill(server.tokenUrl),
+    refreshUrl: server.refreshUrl && fill(server.refreshUrl),
     jwksUrl: server.jwksUrl && fill(server.jwksUrl),
     revocation: server.revocation && { ...server.revocation, url: fill(server.revocation.url) },
     identity: server.identity && { ...server.identity, url: fill(server.identity.url) },
+    upgrade: server.upgrade && { ...server.upgrade, url: fill(server.upgrade.url) },
+    renewal: server.renewal && { ...server.renewal, url: fill(server.renewal.url) },
   };
 }
 

@@ -238,12 +238,16 @@ test('35. the back-off doubles from two seconds to five minutes, with up to half
 });
 
 test('29. missing is what was asked for and not granted, in the order asked, letter by letter', () => {
-  expect(missingScopes(['c', 'a', 'b'], ['a', 'z'])).toEqual(['c', 'b']);
-  expect(missingScopes(['Read'], ['read'])).toEqual(['Read']);
-  expect(missingScopes([], ['a'])).toEqual([]);
+  expect(missingScopes(['c', 'a', 'b'], ['a', 'z'], {})).toEqual(['c', 'b']);
+  expect(missingScopes(['Read'], ['read'], {})).toEqual(['Read']);
+  expect(missingScopes([], ['a'], {})).toEqual([]);
+  const aliases = { email: 'https://scopes.example/email', constructor: 'x' };
+  expect(missingScopes(['email', 'name'], ['https://scopes.example/email'], aliases)).toEqual(['name']);
+  expect(missingScopes(['email'], ['email'], aliases)).toEqual([]);
+  expect(missingScopes(['toString'], ['a'], aliases)).toEqual(['toString']);
   fc.assert(
     fc.property(fc.uniqueArray(fc.string()), fc.array(fc.string()), (requested, granted) => {
-      const missing = missingScopes(requested, granted);
+      const missing = missingScopes(requested, granted, {});
       expect(missing.filter((scope) => granted.includes(scope))).toEqual([]);
       expect(requested.filter((scope) => granted.includes(scope) || missing.includes(scope))).toEqual(requested);
     }),
