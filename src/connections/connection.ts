@@ -63,7 +63,7 @@ function reconnectReason(
   return connection.scopesFingerprint === connector.scopesFingerprint ? null : 'SCOPES_CHANGED';
 }
 
-/** What was asked for and not granted, in the order asked. `aliases`: what the provider grants under another name than asked. */
+/** What was asked for and not granted, in the order asked. `aliases`: what the provider grants under another name, or (empty) under none. */
 export function missingScopes(
   requested: readonly string[],
   granted: readonly string[],
@@ -71,7 +71,11 @@ export function missingScopes(
 ): string[] {
   const set = new Set(granted);
   const names = new Map(Object.entries(aliases));
-  return requested.filter((scope) => !set.has(scope) && !set.has(names.get(scope) ?? scope));
+  const isGranted = (scope: string) => {
+    const alias = names.get(scope);
+    return set.has(scope) || alias === '' || (alias !== undefined && set.has(alias));
+  };
+  return requested.filter((scope) => !isGranted(scope));
 }
 
 /**

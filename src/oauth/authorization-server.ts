@@ -64,7 +64,7 @@ export interface AuthorizationServer {
   scopeSeparator: string;
   /** The authorization request's parameter for scopes: `scope`, or Slack's `user_scope`. */
   scopeParameter: string;
-  /** Scopes that the provider grants under another name than they are asked by (left: as asked; right: as granted). */
+  /** Scopes that the provider grants under another name than they are asked by (left: as asked; right: as granted, empty where the answer never names them). */
   scopeAliases: Readonly<Record<string, string>>;
   /** Whether the provider takes PKCE S256. */
   pkce: boolean;

@@ -244,6 +244,7 @@ test('29. missing is what was asked for and not granted, in the order asked, let
   const aliases = { email: 'https://scopes.example/email', constructor: 'x' };
   expect(missingScopes(['email', 'name'], ['https://scopes.example/email'], aliases)).toEqual(['name']);
   expect(missingScopes(['email'], ['email'], aliases)).toEqual([]);
+  expect(missingScopes(['offline', 'name'], [], { offline: '' })).toEqual(['name']);
   expect(missingScopes(['toString'], ['a'], aliases)).toEqual(['toString']);
   fc.assert(
     fc.property(fc.uniqueArray(fc.string()), fc.array(fc.string()), (requested, granted) => {
