@@ -8,6 +8,8 @@ export const identityScopes = [
   },
 ];
 
+export const docsUrl = 'https://developers.google.com/identity/protocols/oauth2/web-server';
+
 export const server = oauthServer({
   issuer: 'https://accounts.google.com',
   authorizationUrl: 'https://accounts.google.com/o/oauth2/v2/auth',
@@ -28,11 +30,16 @@ export const server = oauthServer({
       'https://www.googleapis.com/auth/userinfo.profile',
     ],
   },
+  scopeAliases: {
+    email: 'https://www.googleapis.com/auth/userinfo.email',
+    profile: 'https://www.googleapis.com/auth/userinfo.profile',
+  },
   // A refresh token comes only with `offline`, and again only when consent is asked for again.
   authorizationParams: { access_type: 'offline', prompt: 'consent' },
 });
 
 export const sources = [
+  'Scopes: the list of scopes of the Google APIs, developers.google.com/identity/protocols/oauth2/scopes.',
   'Endpoints, parameters and client authentication: Nango, arctic and Auth.js; identity by OpenID Connect.',
   'Refresh tokens end after six months without use, seven days in testing mode, or when an account has more than 100 of one client (documentation).',
   'Uncertain: the address of the signing keys is from memory; whether revoking one token ends all of the account is taken as true, the safe choice.',
