@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import { readdirSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
 import { RESERVED_AUTHORIZATION_PARAMS } from '../../src/oauth/authorization.ts';
 import {
   CUSTOM_PROVIDER_KEY,
@@ -13,7 +14,12 @@ import { serverFixture } from './support/server-fixture.ts';
 
 const keys = (term: string | null) => searchProviders(term).map(({ key }) => key);
 
-const known = ['github', 'gmail', 'googlecalendar', 'hubspot', 'linkedin', 'notion', 'slack', 'slackbot'];
+const known = [
+  'airtable asana atlassian bamboohr bitbucket box calendly clickup contentful databricks discord dropbox github gitlab',
+  'gmail google_analytics google_classroom google_search_console googleads googlebigquery googlecalendar googledocs',
+  'googledrive googlemeet googlesheets googleslides googletasks hubspot hugging_face instagram linear linkedin',
+  'microsoft_teams notion one_drive outlook share_point slack slackbot',
+].flatMap((line) => line.split(' '));
 
 test('all entries come by name, and are found by key, name, description and scope', () => {
   const names = searchProviders(null).map(({ name }) => name);
@@ -22,7 +28,7 @@ test('all entries come by name, and are found by key, name, description and scop
   expect(keys('  ')).toEqual(keys(null));
   expect(keys('GOOGLECAL')).toEqual(['googlecalendar']);
   expect(keys('slack bot')).toEqual(['slackbot']);
-  expect(keys('pull requests')).toEqual(['github']);
+  expect(keys('gists')).toEqual(['github']);
   expect(keys('gmail.send')).toEqual(['gmail']);
   expect(keys('no such thing')).toEqual([]);
 });
@@ -32,27 +38,76 @@ test('an entry is found by its very key', () => {
   for (const key of ['Gmail', '', 'constructor', CUSTOM_PROVIDER_KEY]) expect(findProvider(key)).toBeNull();
 });
 
-test('every entry is complete, and asks only public https endpoints', () => {
-  const policy = { allowedHosts: [], allowLoopback: false, timeoutMs: 1, maxBytes: 1 };
-  for (const { key, server, ...provider } of searchProviders(null)) {
+test('every entry is the file of its key, and no two share a key or a name', () => {
+  const files = readdirSync(new URL('../../src/providers/entries/', import.meta.url));
+  expect(keys(null).sort()).toEqual(files.map((file) => file.replace(/\.ts$/, '')).sort());
+  const names = searchProviders(null).map(({ name }) => name.toLowerCase());
+  expect(names).toEqual([...new Set(names)]);
+});
+
+describe.each(searchProviders(null).map((provider) => [provider.key, provider] as const))('%s', (key, provider) => {
+  const { server, configFields } = provider;
+  const templates = [
+    server.authorizationUrl,
+    server.tokenUrl,
+    server.refreshUrl,
+    server.jwksUrl,
+    server.revocation?.url,
+    server.identity?.url,
+    server.upgrade?.url,
+    server.renewal?.url,
+  ].filter((url) => typeof url === 'string');
+
+  test('is complete, in plain texts', () => {
     expect(key).toMatch(/^[a-z0-9_]+$/);
     expect(provider.setupSteps.length).toBeGreaterThan(2);
     expect(provider.exampleUses.length).toBeGreaterThan(1);
     expect(provider.sources.length).toBeGreaterThan(1);
-    const urls = [
-      server.authorizationUrl,
-      server.tokenUrl,
-      server.jwksUrl,
-      server.revocation?.url,
-      server.identity?.url,
-      provider.docsUrl,
+    const texts = [
+      ...[provider.name, provider.description, ...provider.setupSteps, ...provider.exampleUses, ...provider.sources],
+      ...provider.scopes.map(({ description }) => description),
+      ...configFields.flatMap(({ description, errorText }) => [description, errorText]),
     ];
-    for (const url of urls.filter((value) => typeof value === 'string'))
+    for (const text of texts) expect(text).toMatch(/^\S(?:.*\S)?$/);
+    const scopes = provider.scopes.map(({ scope }) => scope);
+    expect(scopes).toEqual([...new Set(scopes)]);
+    for (const scope of scopes) {
+      expect(scope).toMatch(/^[\x21\x23-\x5b\x5d-\x7e]+$/);
+      expect(scope).not.toContain(server.scopeSeparator);
+    }
+  });
+
+  test('asks only public https endpoints', () => {
+    const policy = { allowedHosts: [], allowLoopback: false, timeoutMs: 1, maxBytes: 1 };
+    for (const url of [provider.docsUrl, ...templates.map((url) => url.replaceAll(/\{\w+\}/g, 'x'))])
       expect(checkProviderUrl(url, policy)).toBeNull();
     for (const name of Object.keys(server.authorizationParams))
       expect(RESERVED_AUTHORIZATION_PARAMS.has(name)).toBe(false);
-    for (const { scope } of provider.scopes) expect(scope).toMatch(/^[\x21\x23-\x5b\x5d-\x7e]+$/);
-  }
+  });
+
+  test('declares what its endpoints are filled with, and keeps it a label before a fixed suffix', () => {
+    const names = configFields.map(({ name }) => name);
+    expect(names).toEqual([...new Set(names)]);
+    const filled = { revocation: ['token', 'client_id'], identity: ['token'] };
+    for (const url of templates) {
+      const own =
+        url === server.revocation?.url ? filled.revocation : url === server.identity?.url ? filled.identity : [];
+      for (const [, name] of url.matchAll(/\{(\w+)\}/g)) expect([...names, ...own]).toContain(name);
+      const host = /^https:\/\/([^/?]*)/.exec(url)?.[1] ?? '';
+      if (host.includes('{')) expect(host).toMatch(/^[a-z0-9.{}-]*\}(?:\.[a-z0-9-]+){2,}$/i);
+    }
+    for (const { pattern } of configFields) {
+      expect(pattern).toMatch(/^\^.*\$$/);
+      for (const value of ['a.b', 'a/b', 'a@b', 'a:1', '', 'a#', 'a\n', 'x'.repeat(64)])
+        expect(new RegExp(pattern).test(value)).toBe(false);
+    }
+  });
+
+  test('never takes an e-mail address for an id', () => {
+    const paths = [...(server.identity?.idPaths ?? []), ...(server.accountPaths?.id ?? [])];
+    for (const path of paths) expect(path).not.toMatch(/mail|login|user_?name/i);
+    expect(server.identity === null || server.identity.idPaths.length > 0).toBe(true);
+  });
 });
 
 const desk: Provider = {

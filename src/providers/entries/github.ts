@@ -40,6 +40,8 @@ export const provider: Provider = {
       emailPaths: ['email'],
       namePaths: ['login', 'name'],
     },
+    // GitHub names only the widest of the scopes that hold one another.
+    scopeAliases: { public_repo: 'repo', 'read:user': 'user', 'user:email': 'user', 'read:org': 'admin:org' },
     deadGrantErrors: ['bad_verification_code', 'bad_refresh_token'],
     revocationReach: 'token',
   }),
@@ -49,6 +51,7 @@ export const provider: Provider = {
     'Errors come with status 200, and the body is form-encoded unless JSON is asked for (documentation).',
     'Access tokens of OAuth apps do not expire; those of GitHub Apps live 8 hours and are refreshed.',
     'Uncertain: that a refresh token of a GitHub App ends after six months and is replaced at each use is from memory.',
+    'Of scopes that include one another only the widest is named as granted (documentation of OAuth scopes). Uncertain: whether read:org is named beside write:org, which stands between.',
     'Uncertain: the revocation request and the error word bad_refresh_token are from memory.',
   ],
 };

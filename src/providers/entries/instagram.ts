@@ -1,0 +1,67 @@
+import { oauthServer, type Provider } from '../provider.ts';
+
+export const provider: Provider = {
+  key: 'instagram',
+  name: 'Instagram',
+  description: 'Publishes posts and answers comments and messages of professional Instagram accounts.',
+  scopes: [
+    { scope: 'instagram_business_basic', description: 'Read profile and posts; every connection needs it.' },
+    { scope: 'instagram_business_content_publish', description: 'Publish posts, reels and stories.' },
+    { scope: 'instagram_business_manage_comments', description: 'Read, answer and hide comments.' },
+    { scope: 'instagram_business_manage_messages', description: 'Read and answer messages.' },
+  ],
+  exampleUses: [
+    'Publish pictures that were planned in an app.',
+    'Answer comments from a support desk.',
+    'Show how the latest posts did.',
+  ],
+  setupSteps: [
+    'Open developers.facebook.com/apps and create an app that uses the Instagram API with Instagram login.',
+    'In the set-up of business login, paste the redirect URLs of your apps.',
+    'While the app is in development, add the accounts that will connect as Instagram testers.',
+    'Before others connect, have the permissions that this connector asks for reviewed by Meta.',
+    'Copy the Instagram app ID and the Instagram app secret, not those of the Meta app, into this connector.',
+    'Only professional accounts, of businesses or creators, can connect.',
+  ],
+  docsUrl: 'https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/business-login',
+  configFields: [],
+  server: oauthServer({
+    authorizationUrl: 'https://www.instagram.com/oauth/authorize',
+    tokenUrl: 'https://api.instagram.com/oauth/access_token',
+    identity: {
+      url: 'https://graph.instagram.com/me?fields=id,username',
+      method: 'GET',
+      idPaths: ['id'],
+      emailPaths: [],
+      namePaths: ['username'],
+    },
+    scopeSeparator: ',',
+    upgrade: {
+      url: 'https://graph.instagram.com/access_token',
+      method: 'GET',
+      grantType: 'ig_exchange_token',
+      tokenParameter: 'access_token',
+      sendsClient: true,
+    },
+    renewal: {
+      url: 'https://graph.instagram.com/refresh_access_token',
+      method: 'GET',
+      grantType: 'ig_refresh_token',
+      tokenParameter: 'access_token',
+      sendsClient: false,
+    },
+    tokenPath: 'data.0',
+    refreshes: false,
+    assumedLifetimeSeconds: 5184000,
+    deadGrantErrors: ['OAuthException:190'],
+  }),
+  refreshTokenIdleDays: 60,
+  sources: [
+    'Endpoints, both exchanges, and scopes by commas: Nango and the documentation of the Instagram platform; identity: Auth.js. PKCE is sent, as by Nango.',
+    'The code gives a token of about an hour, exchanged at once for one of 60 days, which renews itself once it is a day old.',
+    'Uncertain: that the first answer may come inside a list under "data" is from memory; it is read there and at the top.',
+    'Uncertain: whether the exchange minds the client id, which is sent besides the secret that it wants; whether the profile endpoint takes the token as bearer; and that error 190 of type OAuthException means a token that is no longer good is from memory.',
+    'The account is the id of the profile; user_id of the token answer is not read, since it does not fit into a number of JSON.',
+    'No source names a way to revoke tokens, so none is used: people take the access back at the provider.',
+  ],
+};
