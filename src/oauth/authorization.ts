@@ -43,8 +43,13 @@ export function buildAuthorizationUrl(request: {
   const { server, scopes, codeChallenge, nonce } = request;
   const url = new URL(server.authorizationUrl);
   const params = new URLSearchParams(url.search);
-  for (const [name, value] of Object.entries(server.authorizationParams)) params.set(name, value);
-  for (const name of RESERVED_AUTHORIZATION_PARAMS) params.delete(name);
+  for (const name of RESERVED_AUTHORIZATION_PARAMS) {
+    // BambooHR's endpoint is `authorize.php?request=authorize`; a request object is a JWT, which has dots.
+    if (name !== 'request' || params.get(name)?.includes('.')) params.delete(name);
+  }
+  for (const [name, value] of Object.entries(server.authorizationParams)) {
+    if (!RESERVED_AUTHORIZATION_PARAMS.has(name)) params.set(name, value);
+  }
   params.delete(server.scopeParameter);
 
   params.set('response_type', 'code');

@@ -58,6 +58,15 @@ test('parameters of the endpoint stay, reserved ones cannot be set from outside'
   );
 });
 
+test('the `request` of an endpoint is a word of its own, but no request object', () => {
+  const requestOf = (value: string) => {
+    const server = serverFixture({ authorizationUrl: `https://provider.example/authorize?request=${value}` });
+    return new URL(buildAuthorizationUrl({ ...request, server })).searchParams.get('request');
+  };
+  expect(requestOf('authorize')).toBe('authorize');
+  expect(requestOf('e30.e30.')).toBeNull();
+});
+
 test('state, nonce and code verifier are 256 bits, and the challenge is the hash of the verifier', async () => {
   const { codeVerifier, codeChallenge } = await newPkce();
   expect(createHash('sha256').update(codeVerifier).digest('base64url')).toBe(codeChallenge);
