@@ -6,6 +6,7 @@ const steps: [name: string, command: string][] = [
   ['format', 'biome format .'],
   ['lint and layers', 'npm run --silent lint'],
   ['types', 'tsc --noEmit'],
+  ['types of the client library, on web APIs alone', 'tsc -p tsconfig.client.json --noEmit'],
   ['schema.graphql', 'tsx scripts/print-schema.ts --check'],
   ['migrations', 'tsx scripts/migrations.ts check'],
   ['dead code', 'knip'],

@@ -8,7 +8,11 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const commands = ['prisma generate --no-hints', 'graphql-codegen'];
-const outputs = ['src/db/generated/prisma/client.ts', 'src/db/generated/pothos.ts', 'src/client/generated/graphql.ts'];
+const outputs = [
+  'src/db/generated/prisma/client.ts',
+  'src/db/generated/pothos.ts',
+  'src/client/generated/operations.ts',
+];
 const stamp = 'src/db/generated/stamp';
 
 /** Everything that the generators read, documents included. */

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { SignJWT } from 'jose';
+import { bundleClient } from './client-bundle.ts';
 import { forwardRequest, forwardUpgrade } from './forward.ts';
 import { readTeamEvents } from './team-events.ts';
 import type { TeamLeadTokens } from './team-leads.ts';
@@ -53,12 +54,16 @@ export const PEOPLE: readonly Person[] = [
 
 const SESSION_COOKIE = 'scheduling_session';
 
+/** The client library in one file, as an app's own build makes it. */
+const CLIENT_LIBRARY = 'app-user-connectors.js';
+
 const PAGE_FILES: Readonly<Record<string, { file: string; type: string }>> = {
   '/': { file: 'index.html', type: 'text/html; charset=utf-8' },
   '/app.js': { file: 'app.js', type: 'text/javascript; charset=utf-8' },
   '/connectors.js': { file: 'connectors.js', type: 'text/javascript; charset=utf-8' },
   '/team-channel.js': { file: 'team-channel.js', type: 'text/javascript; charset=utf-8' },
   '/subscriptions.js': { file: 'subscriptions.js', type: 'text/javascript; charset=utf-8' },
+  [`/${CLIENT_LIBRARY}`]: { file: CLIENT_LIBRARY, type: 'text/javascript; charset=utf-8' },
   '/style.css': { file: 'style.css', type: 'text/css; charset=utf-8' },
 };
 
@@ -80,6 +85,7 @@ export async function startSchedulingApp(options: SchedulingAppOptions): Promise
   const serviceUrl = new URL(options.serviceUrl);
   const sessions = new Map<string, Person>();
   const upgraded = new Set<Duplex>();
+  const clientLibrary = await bundleClient();
 
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
@@ -87,7 +93,7 @@ export async function startSchedulingApp(options: SchedulingAppOptions): Promise
       forwardRequest(serviceUrl, request, response);
       return;
     }
-    answer(options, sessions, pathname, request, response).catch((error: unknown) => {
+    answer({ ...options, clientLibrary }, sessions, pathname, request, response).catch((error: unknown) => {
       console.error('scheduling app:', error);
       if (response.headersSent) response.destroy();
       else sendJson(response, 500, failure('INTERNAL', 'The app could not do this. Try again in a moment.'));
@@ -122,7 +128,7 @@ function belongsToService(pathname: string): boolean {
 }
 
 async function answer(
-  options: SchedulingAppOptions,
+  options: SchedulingAppOptions & { clientLibrary: string },
   sessions: Map<string, Person>,
   pathname: string,
   request: IncomingMessage,
@@ -139,7 +145,8 @@ async function answer(
 
   const page = request.method === 'GET' || request.method === 'HEAD' ? PAGE_FILES[pathname] : undefined;
   if (!page) return sendJson(response, 404, failure('NOT_FOUND', 'There is nothing at this address.'));
-  const content = await readFile(new URL(`./page/${page.file}`, import.meta.url));
+  const isLibrary = page.file === CLIENT_LIBRARY;
+  const content = isLibrary ? options.clientLibrary : await readFile(new URL(`./page/${page.file}`, import.meta.url));
   response.writeHead(200, {
     'content-type': page.type,
     'cache-control': 'no-cache',
@@ -192,15 +199,12 @@ async function answerUpcomingEvents(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const identityToken = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  if (!identityToken) return sendJson(response, 401, failure('UNAUTHENTICATED', 'Sign in first.'));
   const { connectorId } = await readJson(request);
   if (typeof connectorId !== 'string') {
     return sendJson(response, 422, failure('VALIDATION', 'Send { "connectorId": "…" }.'));
   }
-  const { appKey, eventsUrl } = options;
-  const graphqlUrl = new URL('/graphql', options.serviceUrl).href;
-  const { status, body } = await readUpcomingEvents({ graphqlUrl, appKey, eventsUrl }, identityToken, connectorId);
+  const asked = { headers: headersOf(request) };
+  const { status, body } = await readUpcomingEvents(asked, options, connectorId);
   sendJson(response, status, body);
 }
 
@@ -213,10 +217,18 @@ async function answerTeamEvents(
   if (!sessions.has(sessionId(request))) {
     return sendJson(response, 401, failure('UNAUTHENTICATED', 'Sign in first.'));
   }
-  const graphqlUrl = new URL('/graphql', options.serviceUrl).href;
-  const { appKey, eventsUrl, team } = options;
-  const { status, body } = await readTeamEvents({ graphqlUrl, appKey, eventsUrl, connectorId: team.connectorId });
+  const asked = { headers: headersOf(request) };
+  const { status, body } = await readTeamEvents(asked, { ...options, connectorId: options.team.connectorId });
   sendJson(response, status, body);
+}
+
+/** The headers as web APIs have them: what a backend function of most platforms gets. */
+function headersOf(request: IncomingMessage): Headers {
+  const headers = new Headers();
+  for (const [name, values = []] of Object.entries(request.headersDistinct)) {
+    for (const value of values) headers.append(name, value);
+  }
+  return headers;
 }
 
 function sessionId(request: IncomingMessage): string {

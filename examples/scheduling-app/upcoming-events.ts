@@ -1,10 +1,17 @@
+import {
+  type AnyConnectorError,
+  createClientFromRequest,
+  type CurrentAppUserConnection,
+  isConnectorError,
+} from '../../src/client/server.ts';
+
 /**
  * The app's backend function: reads the calendar of whoever is signed in, with that person's own token.
  * The token is used here and goes no further; the page gets the events and the token's fingerprint.
  */
 export interface UpcomingEventsOptions {
-  /** The service's GraphQL endpoint. */
-  graphqlUrl: string;
+  /** Where the service listens. */
+  serviceUrl: string;
   /** The app's key. It stays on the server. */
   appKey: string;
   /** The calendar's events API. */
@@ -20,9 +27,9 @@ export interface UpcomingEvents {
 export interface FunctionFailure {
   code: string;
   message: string;
-  steps: string[];
+  steps: readonly string[];
   reconnectReason?: string | null;
-  missingScopes?: string[];
+  missingScopes?: readonly string[];
   retryAfterSeconds?: number | null;
 }
 
@@ -31,136 +38,78 @@ export type UpcomingEventsAnswer = { status: number } & (
   | { body: { error: FunctionFailure } }
 );
 
-const READ_TOKEN = /* GraphQL */ `
-  query ReadToken($connectorId: ID!, $rejectedTokenFingerprint: String) {
-    currentAppUserConnection(connectorId: $connectorId, rejectedTokenFingerprint: $rejectedTokenFingerprint) {
-      __typename
-      ... on CurrentAppUserConnection {
-        accessToken
-        accessTokenExpiresAt
-        accessTokenFingerprint
-        connection { lastRefreshedAt }
-      }
-      ... on UserError { code message remedy { steps } }
-      ... on ReconnectRequiredError { reconnectReason missingScopes }
-      ... on ProviderUnavailableError { retryAfterSeconds }
-      ... on RateLimitedError { retryAfterSeconds }
-    }
-  }
-`;
-
-interface ErrorFields {
-  code: string;
-  message: string;
-  remedy: { steps: string[] } | null;
-}
-
-type TokenResult =
-  | {
-      __typename: 'CurrentAppUserConnection';
-      accessToken: string;
-      accessTokenExpiresAt: string | null;
-      accessTokenFingerprint: string;
-      connection: { lastRefreshedAt: string | null };
-    }
-  | ({ __typename: 'ReconnectRequiredError'; reconnectReason: string; missingScopes: string[] } & ErrorFields)
-  | ({ __typename: 'ProviderUnavailableError' | 'RateLimitedError'; retryAfterSeconds: number | null } & ErrorFields)
-  | ({
-      __typename:
-        | 'NotConnectedError'
-        | 'UnauthenticatedError'
-        | 'ForbiddenError'
-        | 'NotFoundError'
-        | 'ValidationError'
-        | 'PlanRequiredError'
-        | 'ConnectorDisabledError'
-        | 'ConnectorIncompleteError';
-    } & ErrorFields);
-
+/** `request` is the one that the page sent: its `Authorization` says whose calendar it is. */
 export async function readUpcomingEvents(
+  request: { readonly headers: Headers },
   options: UpcomingEventsOptions,
-  identityToken: string,
   connectorId: string,
 ): Promise<UpcomingEventsAnswer> {
-  let rejectedTokenFingerprint: string | null = null;
-
-  for (let attempt = 1; ; attempt += 1) {
-    const result = await readToken(options, identityToken, { connectorId, rejectedTokenFingerprint });
-    if (result.__typename !== 'CurrentAppUserConnection') return refusal(result);
-
-    const response = await fetch(options.eventsUrl, {
-      headers: { authorization: `Bearer ${result.accessToken}` },
-      signal: AbortSignal.timeout(10_000),
+  const { connectors } = createClientFromRequest(request, { url: options.serviceUrl, appKey: options.appKey });
+  try {
+    const first = await connectors.getCurrentAppUserConnection(connectorId);
+    const answer = await askCalendar(options.eventsUrl, first);
+    if (answer.status !== 401) return await readAnswer(answer, first);
+    // The calendar no longer takes this token, though its time is not over: say which one it was, and ask once more.
+    // `fetchAsCurrentAppUser` does the same for whoever need not show the token's fingerprint.
+    await answer.body?.cancel();
+    const second = await connectors.getCurrentAppUserConnection(connectorId, {
+      rejectedTokenFingerprint: first.accessTokenFingerprint,
     });
-    // The provider no longer takes this token, though its time is not over: say which one it was, and ask once more.
-    if (response.status === 401 && attempt === 1) {
-      await response.body?.cancel();
-      rejectedTokenFingerprint = result.accessTokenFingerprint;
-      continue;
-    }
-    if (!response.ok) {
-      await response.body?.cancel();
-      return calendarFailure(response.status);
-    }
-
-    const { account, events } = (await response.json()) as Pick<UpcomingEvents, 'account' | 'events'>;
-    const { accessTokenFingerprint: fingerprint, accessTokenExpiresAt: expiresAt } = result;
-    const expiresInSeconds = expiresAt ? Math.round((Date.parse(expiresAt) - Date.now()) / 1000) : null;
-    const token = { fingerprint, expiresAt, expiresInSeconds, refreshedAt: result.connection.lastRefreshedAt };
-    return { status: 200, body: { account, events, token } };
+    return await readAnswer(await askCalendar(options.eventsUrl, second), second);
+  } catch (error) {
+    if (isConnectorError(error)) return refusal(error);
+    throw error;
   }
 }
 
-async function readToken(
-  options: UpcomingEventsOptions,
-  identityToken: string,
-  variables: { connectorId: string; rejectedTokenFingerprint: string | null },
-): Promise<TokenResult> {
-  const response = await fetch(options.graphqlUrl, {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      authorization: `Bearer ${options.appKey}`,
-      'on-behalf-of': `Bearer ${identityToken}`,
-    },
-    body: JSON.stringify({ query: READ_TOKEN, variables }),
-    signal: AbortSignal.timeout(20_000),
+function askCalendar(eventsUrl: string, { accessToken }: CurrentAppUserConnection): Promise<Response> {
+  return fetch(eventsUrl, {
+    headers: { authorization: `Bearer ${accessToken}` },
+    signal: AbortSignal.timeout(10_000),
   });
-  const answer = (await response.json()) as {
-    data?: { currentAppUserConnection: TokenResult } | null;
-    errors?: { message: string }[];
-  };
-  if (!answer.data) throw new Error(answer.errors?.[0]?.message ?? `The service answered ${response.status}.`);
-  return answer.data.currentAppUserConnection;
+}
+
+async function readAnswer(response: Response, connection: CurrentAppUserConnection): Promise<UpcomingEventsAnswer> {
+  if (!response.ok) {
+    await response.body?.cancel();
+    return calendarFailure(response.status);
+  }
+  const { account, events } = (await response.json()) as Pick<UpcomingEvents, 'account' | 'events'>;
+  const { accessTokenFingerprint: fingerprint, accessTokenExpiresAt: expiresAt } = connection;
+  const expiresInSeconds = expiresAt ? Math.round((Date.parse(expiresAt) - Date.now()) / 1000) : null;
+  const token = { fingerprint, expiresAt, expiresInSeconds, refreshedAt: connection.connection.lastRefreshedAt };
+  return { status: 200, body: { account, events, token } };
 }
 
 /** Every way in which there is no token, as this app's own answer. */
-function refusal(result: Exclude<TokenResult, { __typename: 'CurrentAppUserConnection' }>): UpcomingEventsAnswer {
-  const { code, message, remedy } = result;
+function refusal(error: AnyConnectorError): UpcomingEventsAnswer {
+  const { code, message, remedy } = error;
   const failure: FunctionFailure = { code, message, steps: remedy?.steps ?? [] };
-  switch (result.__typename) {
-    case 'UnauthenticatedError':
+  switch (error.code) {
+    case 'UNAUTHENTICATED':
       return { status: 401, body: { error: failure } };
-    case 'ForbiddenError':
-    case 'PlanRequiredError':
-    case 'ConnectorDisabledError':
+    case 'FORBIDDEN':
+    case 'PLAN_REQUIRED':
+    case 'CONNECTOR_DISABLED':
       return { status: 403, body: { error: failure } };
-    case 'NotFoundError':
-    case 'NotConnectedError':
+    case 'NOT_FOUND':
+    case 'NOT_CONNECTED':
       return { status: 404, body: { error: failure } };
-    case 'ReconnectRequiredError': {
-      const { reconnectReason, missingScopes } = result;
+    case 'RECONNECT_REQUIRED': {
+      const { reconnectReason, missingScopes } = error;
       return { status: 409, body: { error: { ...failure, reconnectReason, missingScopes } } };
     }
-    case 'ConnectorIncompleteError':
+    case 'CONNECTOR_INCOMPLETE':
       return { status: 409, body: { error: failure } };
-    case 'ValidationError':
+    case 'VALIDATION':
       return { status: 422, body: { error: failure } };
-    case 'RateLimitedError':
-    case 'ProviderUnavailableError': {
-      const status = result.__typename === 'RateLimitedError' ? 429 : 503;
-      return { status, body: { error: { ...failure, retryAfterSeconds: result.retryAfterSeconds } } };
+    case 'RATE_LIMITED':
+    case 'PROVIDER_UNAVAILABLE': {
+      const status = error.code === 'RATE_LIMITED' ? 429 : 503;
+      return { status, body: { error: { ...failure, retryAfterSeconds: error.retryAfterSeconds } } };
     }
+    default:
+      return { status: 503, body: { error: failure } };
   }
 }
 

@@ -1,75 +1,17 @@
+import { createClient, isConnectorError } from './app-user-connectors.js';
 import { createCard } from './connectors.js';
-import { openSubscriptions } from './subscriptions.js';
 import { openTeamChannel } from './team-channel.js';
 
 const READ_EVERY_MS = 5_000;
 
-const STATUS_FIELDS = /* GraphQL */ `
-  fragment ConnectionFields on AppUserConnection {
-    id
-    status
-    reconnectReason
-    problem { code message remedy { steps } }
-    account { id email name }
-    grantedScopes
-    missingScopes
-  }
-`;
-
-const AVAILABLE_CONNECTORS = /* GraphQL */ `
-  query AvailableConnectors {
-    availableConnectors {
-      id
-      name
-      provider { key name }
-      currentUserConnection { ...ConnectionFields }
-    }
-  }
-  ${STATUS_FIELDS}
-`;
-
-const CONNECTION_STATUS = /* GraphQL */ `
-  subscription ConnectionStatus($connectorId: ID!) {
-    connectionStatus(connectorId: $connectorId) {
-      status
-      reconnectReason
-      problem { code message remedy { steps } }
-      missingScopes
-      connection { ...ConnectionFields }
-    }
-  }
-  ${STATUS_FIELDS}
-`;
-
-const CONNECT = /* GraphQL */ `
-  mutation Connect($input: ConnectAppUserInput!) {
-    connectAppUser(input: $input) {
-      __typename
-      ... on ConnectAppUserPayload { redirectUrl }
-      ... on UserError { code message remedy { steps } }
-    }
-  }
-`;
-
-const COMPLETE = /* GraphQL */ `
-  mutation Complete($input: CompleteConnectionInput!) {
+const COMPLETE_SHARED = /* GraphQL */ `
+  mutation CompleteShared($input: CompleteConnectionInput!) {
     completeConnection(input: $input) {
       __typename
       ... on CompleteConnectionPayload { connection { id } }
       ... on UserError { code message remedy { steps } }
     }
   }
-`;
-
-const DISCONNECT = /* GraphQL */ `
-  mutation Disconnect($input: DisconnectAppUserInput!) {
-    disconnectAppUser(input: $input) {
-      __typename
-      ... on DisconnectAppUserPayload { connection { ...ConnectionFields } }
-      ... on UserError { code message remedy { steps } }
-    }
-  }
-  ${STATUS_FIELDS}
 `;
 
 /** What the service says in `connection_error` when the browser comes back, in words for the person who sees it. */
@@ -93,12 +35,12 @@ const RETURN_SENTENCES = {
   FORBIDDEN: 'You may no longer connect the team’s account. Nothing has changed.',
 };
 
-const LIVE_LABELS = { connecting: 'Connecting', live: 'Live', waiting: 'Offline, trying again', refused: 'Not live' };
+const LIVE_LABELS = { connecting: 'Connecting', live: 'Live', waiting: 'Offline, trying again' };
 
 const byId = (id) => document.getElementById(id);
 const cards = new Map();
 let session = null;
-let subscriptions = null;
+let connectors = null;
 
 function notify(kind, message, steps = []) {
   const notice = byId('notice');
@@ -120,36 +62,16 @@ async function loadSession() {
   return answer;
 }
 
-/** The identity token, renewed in time: four fifths of its life. */
-async function identityToken() {
-  if (!session || Date.now() > session.renewAtMs) await loadSession();
-  if (!session) {
-    location.reload();
-    throw new Error('Signed out.');
-  }
-  return session.identityToken;
-}
-
-async function graphql(query, variables, isRetry = false) {
-  const token = await identityToken();
-  const response = await fetch('/graphql', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}`, 'x-app-id': session.appId },
-    body: JSON.stringify({ query, variables }),
-  });
-  const answer = await response.json();
-  const failure = answer.errors?.[0];
-  if (failure?.extensions?.code === 'UNAUTHENTICATED' && !isRetry) {
-    session.renewAtMs = 0;
-    return graphql(query, variables, true);
-  }
-  if (!answer.data) throw new Error(failure?.message ?? 'The service did not answer.');
-  return answer.data;
+/** The identity token, renewed in time: four fifths of its life. Null once nobody is signed in. */
+async function getToken({ rejectedToken } = {}) {
+  if (!session || Date.now() > session.renewAtMs || session.identityToken === rejectedToken) await loadSession();
+  if (!session) location.reload();
+  return session?.identityToken ?? null;
 }
 
 /** A team lead's own way in: as a member of the workspace, not as a user of the app. */
 async function memberToken() {
-  await identityToken();
+  await getToken();
   return session.team.memberToken;
 }
 
@@ -169,36 +91,33 @@ function start(promise) {
   promise.catch((error) => notify('error', error.message));
 }
 
+/** An error as the person should read it, with what to do. */
+function describe(error) {
+  const steps = isConnectorError(error) ? (error.remedy?.steps ?? []) : [];
+  return { message: error.message, steps };
+}
+
 /** Runs one action of a card, and shows in the card what went wrong. */
 async function act(entry, action) {
   entry.card.setBusy(true);
   entry.card.showFailure(null);
   try {
-    const failed = await action();
-    if (failed) entry.card.showFailure({ message: failed.message, steps: failed.remedy?.steps ?? [] });
+    await action();
   } catch (error) {
-    entry.card.showFailure({ message: error.message, steps: [] });
+    entry.card.showFailure(describe(error));
   } finally {
     entry.card.setBusy(false);
   }
 }
 
 function connect(entry) {
-  return act(entry, async () => {
-    const input = { connectorId: entry.connector.id, returnTo: location.pathname };
-    const { connectAppUser: result } = await graphql(CONNECT, { input });
-    if (result.__typename !== 'ConnectAppUserPayload') return result;
-    location.assign(result.redirectUrl);
-    return null;
-  });
+  return act(entry, () => connectors.connectAppUser(entry.connector.id, { returnTo: location.pathname }));
 }
 
 function disconnect(entry) {
   return act(entry, async () => {
-    const { disconnectAppUser: result } = await graphql(DISCONNECT, { input: { connectorId: entry.connector.id } });
-    if (result.__typename !== 'DisconnectAppUserPayload') return result;
-    showStatus(entry, { ...result.connection, connection: result.connection });
-    return null;
+    const connection = await connectors.disconnectAppUser(entry.connector.id);
+    showStatus(entry, { ...connection, connection });
   });
 }
 
@@ -209,7 +128,7 @@ async function readEvents(entry, isAsked) {
   try {
     const response = await fetch('/functions/upcoming-events', {
       method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${await identityToken()}` },
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${await getToken()}` },
       body: JSON.stringify({ connectorId: entry.connector.id }),
     });
     const answer = await response.json();
@@ -251,48 +170,40 @@ function addCard(connector) {
 
   const connection = connector.currentUserConnection;
   showStatus(entry, { ...(connection ?? { status: 'NOT_CONNECTED' }), connection });
-  subscriptions.subscribe({
-    query: CONNECTION_STATUS,
-    variables: { connectorId: connector.id },
-    onData: (data) => showStatus(entry, data.connectionStatus),
-    onError: ([failure]) => entry.card.showFailure({ message: failure?.message ?? 'No live status.', steps: [] }),
+  connectors.status(connector.id, {
+    next: (event) => showStatus(entry, event),
+    error: (error) => entry.card.showFailure(describe(error)),
   });
 }
 
 /** A card for each connector that has none yet: an admin may add one while the page is open. */
 async function loadConnectors() {
-  const { availableConnectors } = await graphql(AVAILABLE_CONNECTORS);
-  for (const connector of availableConnectors) if (!cards.has(connector.id)) addCard(connector);
+  for (const connector of await connectors.list()) if (!cards.has(connector.id)) addCard(connector);
   byId('no-connectors').hidden = cards.size > 0;
 }
 
 /**
- * The browser may be on its way back from the provider: takes what the address says, and cleans it. Answers the connector
- * that is said to be connected; the address alone is no proof, since somebody else may be signed in here by now.
+ * The browser may be on its way back from the provider: finishes that, and answers the connector that is connected now. The
+ * client does it for a user's own account; the team's is completed by the lead who began, as a member of the workspace.
  */
 async function finishReturn() {
-  const url = new URL(location.href);
-  const take = (name) => {
-    const value = url.searchParams.get(name);
-    url.searchParams.delete(name);
-    return value;
-  };
-  const connectorId = take('connector_id');
-  const [connectCode, errorCode, status] = ['connect_code', 'connection_error', 'connection_status'].map(take);
-  history.replaceState(null, '', url);
-
-  if (errorCode) {
-    const code = errorCode.toUpperCase();
-    const kind = code === 'CONSENT_DENIED' ? 'info' : 'error';
-    notify(kind, RETURN_SENTENCES[code] ?? 'The calendar could not be connected. Nothing has changed; try again.');
-  } else if (connectCode) {
-    const isOfTeam = connectorId === session.team?.connectorId;
-    const call = isOfTeam ? graphqlAsMember : graphql;
-    const { completeConnection: result } = await call(COMPLETE, { input: { connectCode } });
+  const { searchParams } = new URL(location.href);
+  const [connectorId, connectCode] = ['connector_id', 'connect_code'].map((name) => searchParams.get(name));
+  if (connectorId !== null && connectorId === session.team?.connectorId && !searchParams.has('connection_error')) {
+    history.replaceState(null, '', location.pathname);
+    if (connectCode === null) return connectorId;
+    const { completeConnection: result } = await graphqlAsMember(COMPLETE_SHARED, { input: { connectCode } });
     if (result.__typename === 'CompleteConnectionPayload') return connectorId;
     notify('error', RETURN_SENTENCES[result.code] ?? result.message, result.remedy?.steps);
+    return null;
   }
-  return status === 'connected' ? connectorId : null;
+  try {
+    return (await connectors.completeConnection())?.connectorId ?? null;
+  } catch (error) {
+    const { message, steps } = describe(error);
+    notify(error.code === 'CONSENT_DENIED' ? 'info' : 'error', RETURN_SENTENCES[error.code] ?? message, steps);
+    return null;
+  }
 }
 
 async function changeSession(method, body) {
@@ -320,18 +231,18 @@ async function showSignedIn() {
   byId('signed-in-as').textContent = session.person.name;
   byId('sign-out').addEventListener('click', () => start(changeSession('DELETE', {})));
 
-  subscriptions = openSubscriptions({
-    url: `${location.origin.replace(/^http/, 'ws')}/graphql`,
-    connectionParams: async () => ({
-      Authorization: `Bearer ${await identityToken()}`,
-      'X-App-Id': session.appId,
-    }),
-    onState(state) {
+  const client = createClient({
+    url: location.origin,
+    appId: session.appId,
+    getToken,
+    completeOnReturn: false, // finishReturn says who completes it
+    onStreamState(state) {
       const live = byId('live');
       live.dataset.state = state;
       live.textContent = LIVE_LABELS[state];
     },
   });
+  connectors = client.connectors;
 
   const connectedId = await finishReturn().catch((error) => notify('error', error.message));
   await loadConnectors();
