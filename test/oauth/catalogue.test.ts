@@ -64,7 +64,11 @@ describe.each(searchProviders(null).map((provider) => [provider.key, provider] a
     expect(provider.exampleUses.length).toBeGreaterThan(1);
     expect(provider.sources.length).toBeGreaterThan(1);
     const texts = [
-      ...[provider.name, provider.description, ...provider.setupSteps, ...provider.exampleUses, ...provider.sources],
+      provider.name,
+      provider.description,
+      ...provider.setupSteps,
+      ...provider.exampleUses,
+      ...provider.sources,
       ...provider.scopes.map(({ description }) => description),
       ...configFields.flatMap(({ description, errorText }) => [description, errorText]),
     ];

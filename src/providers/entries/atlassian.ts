@@ -30,6 +30,8 @@ export const provider: Provider = {
   docsUrl: 'https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/',
   configFields: [],
   server: oauthServer({
+    // Granted, it may not be named in the answer.
+    scopeAliases: { offline_access: '' },
     authorizationUrl: 'https://auth.atlassian.com/authorize',
     tokenUrl: 'https://auth.atlassian.com/oauth/token',
     identity: {
@@ -44,6 +46,7 @@ export const provider: Provider = {
   }),
   refreshTokenIdleDays: 90,
   sources: [
+    'Uncertain: whether offline_access is named among the granted scopes; it is not counted as missing where it is not.',
     'Endpoints and parameters: Nango and Auth.js; client id and secret in the body: arctic.',
     'Refresh tokens are replaced at each use and end after 90 days without use, 365 days at the latest (documentation). A dead one is answered with status 403 and invalid_grant.',
     'API calls need a cloud id: GET https://api.atlassian.com/oauth/token/accessible-resources lists those that a token reaches.',

@@ -34,11 +34,14 @@ export const provider: Provider = {
     },
   ],
   server: oauthServer({
+    // Granted, it may not be named in the answer.
+    scopeAliases: { offline_access: '' },
     authorizationUrl: 'https://{companyDomain}.bamboohr.com/authorize.php?request=authorize',
     tokenUrl: 'https://{companyDomain}.bamboohr.com/token.php?request=token',
   }),
   refreshTokenIdleDays: 90,
   sources: [
+    'Uncertain: whether offline_access is named among the granted scopes; it is not counted as missing where it is not.',
     "Endpoints with their request parameter: BambooHR's documentation and SDK, Nango (which sends it in the body of the token request; the documentation has it in the address).",
     'offline_access is needed for a refresh token (Nango).',
     'Every BambooHR company has endpoints of its own.',

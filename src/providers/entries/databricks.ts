@@ -34,6 +34,8 @@ export const provider: Provider = {
     },
   ],
   server: oauthServer({
+    // Granted, it may not be named in the answer.
+    scopeAliases: { offline_access: '' },
     authorizationUrl: 'https://{workspace}.cloud.databricks.com/oidc/v1/authorize',
     tokenUrl: 'https://{workspace}.cloud.databricks.com/oidc/v1/token',
     identity: {
@@ -48,6 +50,7 @@ export const provider: Provider = {
   }),
   refreshTokenIdleDays: 7,
   sources: [
+    'Uncertain: whether offline_access is named among the granted scopes; it is not counted as missing where it is not.',
     'Endpoints per workspace, scopes and PKCE: the OAuth guides of Databricks and its SDKs; Basic authentication at the same token endpoint: examples for machine clients.',
     'Identity: the SCIM endpoint of the signed-in user that the Databricks SDKs call.',
     'Token lifetimes are settings of the app connection; single-use refresh tokens too (documentation).',
