@@ -1,0 +1,55 @@
+import { oauthServer, type Provider } from '../provider.ts';
+
+export const provider: Provider = {
+  key: 'square',
+  name: 'Square',
+  description: 'Works with the payments, orders, customers and catalogue of a Square seller.',
+  scopes: [
+    { scope: 'MERCHANT_PROFILE_READ', description: "Read the seller's business and locations." },
+    { scope: 'PAYMENTS_READ', description: 'Read payments.' },
+    { scope: 'PAYMENTS_WRITE', description: 'Take and refund payments.' },
+    { scope: 'ORDERS_READ', description: 'Read orders.' },
+    { scope: 'ORDERS_WRITE', description: 'Create and change orders.' },
+    { scope: 'CUSTOMERS_READ', description: 'Read customers.' },
+    { scope: 'CUSTOMERS_WRITE', description: 'Create and change customers.' },
+    { scope: 'ITEMS_READ', description: 'Read the catalogue.' },
+  ],
+  exampleUses: [
+    "Show the day's takings.",
+    'Put an order from a website into the till.',
+    'Keep customers in step with a newsletter.',
+  ],
+  setupSteps: [
+    'Open the Square developer console and create an application.',
+    'Switch to "Production" and open the "OAuth" page.',
+    'Paste the redirect URL of your app there. Square takes one per application: make an application per origin.',
+    'Copy the production application ID as client id, and the application secret, into this connector.',
+  ],
+  docsUrl: 'https://developer.squareup.com/docs/oauth-api/overview',
+  configFields: [],
+  server: oauthServer({
+    authorizationUrl: 'https://connect.squareup.com/oauth2/authorize',
+    tokenUrl: 'https://connect.squareup.com/oauth2/token',
+    bodyFormat: 'json',
+    authorizationParams: { session: 'false' },
+    pkce: false,
+    identity: {
+      url: 'https://connect.squareup.com/v2/merchants/me',
+      method: 'GET',
+      idPaths: ['merchant.id'],
+      emailPaths: [],
+      namePaths: ['merchant.business_name'],
+      anyScope: ['MERCHANT_PROFILE_READ'],
+    },
+    accountPaths: { id: ['merchant_id'], email: [], name: [] },
+    keepFromToken: ['merchant_id'],
+  }),
+  refreshTokenIdleDays: null,
+  sources: [
+    "Endpoints, JSON bodies and session=false: Square's OAuth documentation and Nango.",
+    'Access tokens live 30 days and carry expires_at; a refresh token of the code flow does not lapse and stays the same (documentation).',
+    'PKCE is for clients without a secret there, so it is not sent.',
+    'The answer does not name the scopes granted: they count as asked.',
+    "Uncertain: revoking wants a header of Square's own kind (`Authorization: Client` and the secret), which this service does not send, so nothing is revoked there: sellers take the access back at Square.",
+  ],
+};

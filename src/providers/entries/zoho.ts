@@ -1,0 +1,67 @@
+import { oauthServer, type Provider } from '../provider.ts';
+
+export const provider: Provider = {
+  key: 'zoho',
+  name: 'Zoho',
+  description: 'Works with Zoho CRM, Books, Desk and the other Zoho products of the person who connects.',
+  scopes: [
+    { scope: 'AaaServer.profile.READ', description: "Read the person's id, name and e-mail address." },
+    { scope: 'ZohoCRM.modules.ALL', description: 'Read and change all records of Zoho CRM.' },
+    { scope: 'ZohoCRM.modules.leads.READ', description: 'Read leads of Zoho CRM.' },
+    { scope: 'ZohoBooks.fullaccess.all', description: 'Everything in Zoho Books.' },
+    { scope: 'Desk.tickets.ALL', description: 'Read and change tickets of Zoho Desk.' },
+  ],
+  exampleUses: [
+    'Create a lead for everybody who fills in a form.',
+    'Write an invoice in Zoho Books.',
+    'Open a ticket in Zoho Desk.',
+  ],
+  setupSteps: [
+    'Open api-console.zoho.com and add a client of the type "Server-based Applications".',
+    'Paste the redirect URIs of your apps.',
+    'Under "Settings", switch multi-DC on with the same credentials for every data centre that people connect from.',
+    'Copy the client ID and the client secret into this connector.',
+    'API calls go to the address that is kept as `api_domain` of the connection.',
+  ],
+  docsUrl: 'https://www.zoho.com/accounts/protocol/oauth/web-server-applications.html',
+  configFields: [],
+  server: oauthServer({
+    authorizationUrl: 'https://accounts.zoho.com/oauth/v2/auth',
+    tokenUrl: 'https://accounts.zoho.com/oauth/v2/token',
+    revocation: { url: 'https://accounts.zoho.com/oauth/v2/token/revoke', style: 'rfc7009', token: 'refresh' },
+    identity: {
+      url: 'https://accounts.zoho.com/oauth/user/info',
+      method: 'GET',
+      idPaths: ['ZUID'],
+      emailPaths: ['Email'],
+      namePaths: ['Display_Name', 'Email'],
+      anyScope: ['AaaServer.profile.READ'],
+    },
+    scopeSeparator: ',',
+    authorizationParams: { access_type: 'offline', prompt: 'consent' },
+    deadGrantErrors: ['invalid_code'],
+    keepFromToken: ['api_domain'],
+    regionalOrigin: {
+      parameter: 'accounts-server',
+      hosts: [
+        'accounts.zoho.com',
+        'accounts.zoho.eu',
+        'accounts.zoho.in',
+        'accounts.zoho.com.au',
+        'accounts.zoho.jp',
+        'accounts.zoho.com.cn',
+        'accounts.zohocloud.ca',
+        'accounts.zoho.sa',
+        'accounts.zoho.uk',
+      ],
+    },
+  }),
+  refreshTokenIdleDays: null,
+  sources: [
+    'Endpoints, accounts-server in the callback and api_domain in the answer: Nango; identity: Auth.js; revocation: zoho.com.',
+    'A refresh token does not lapse; of more than 20 of a person the oldest ends, and a token gives ten access tokens in ten minutes at most (zoho.com).',
+    'A revoked refresh token is answered with invalid_code (zoho.com). Too many requests are answered "Access Denied", which is not taken for a refusal of the grant.',
+    'Uncertain: commas between scopes, and the hosts of some data centres, are from memory; whether identity takes the word Bearer is not known, and where it does not nobody is named.',
+    'PKCE is sent, as by Nango. Uncertain: whether a revocation reaches all tokens of the account is taken as true, the safe choice.',
+  ],
+};
