@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core';
 import { describe, expect, test, vi } from 'vitest';
-import { startService } from '../support/harness.ts';
+import { field, startService } from '../support/harness.ts';
 import { type AppPage, startAppPage } from '../support/app-page.ts';
 import { useChromium } from '../support/browser.ts';
 import { connectAppUser } from '../support/journey.ts';
@@ -128,7 +128,7 @@ test('25. a provider that cuts the popup off from its opener (COOP) is connected
 test('23. the address of somebody else’s flow completes nothing, and says so', async () => {
   const { page, site, service, app, connector, provider } = await setPage();
   const answer = await connectAppUser(service, await app.backend('two'), { connectorId: connector.id });
-  const { redirectUrl } = answer.data?.connectAppUser as { redirectUrl: string };
+  const { redirectUrl } = field<{ redirectUrl: string }>(answer, 'connectAppUser');
   await page.goto(site.address('own origin', 'popup'));
   await page.goto(redirectUrl);
   await allow(page, 'blue');

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -46,10 +46,12 @@ export async function handle(request: Request): Promise<Response> {
     }
   }
 }
-// @ts-expect-error a token is for backend functions
-void connectors.getCurrentAppUserConnection;
-// @ts-expect-error there is no such mode
-void connectors.connectAppUser('Connector_1', { mode: 'frame' });
+export const mistakes = [
+  // @ts-expect-error a token is for backend functions
+  () => connectors.getCurrentAppUserConnection,
+  // @ts-expect-error there is no such mode
+  () => connectors.connectAppUser('Connector_1', { mode: 'frame' }),
+];
 export const classes = [ReconnectRequiredError.name, ConnectButtonElement.name];
 `;
 
