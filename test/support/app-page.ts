@@ -5,18 +5,36 @@ import { onTestFinished } from 'vitest';
 import { forwardRequest, forwardUpgrade } from '../../examples/scheduling-app/forward.ts';
 import { freePort } from './ports.ts';
 
-const script = `
+const clientFolder = fileURLToPath(new URL('../../src/client', import.meta.url));
+
+/** The entries of the package, as whoever installs it names them. */
+export const entries = {
+  'app-user-connectors/client': `${clientFolder}/client.ts`,
+  'app-user-connectors/element': `${clientFolder}/element.ts`,
+  'app-user-connectors/server': `${clientFolder}/server.ts`,
+  'app-user-connectors/errors': `${clientFolder}/connector-error.ts`,
+};
+
+/** The page of an app: its module, and what stands in it. `data-…` of the document say what it needs to know. */
+export interface PageContent {
+  script: string;
+  body: string;
+}
+
+const buttonPage: PageContent = {
+  body: '<main><h1>App</h1></main>',
+  script: `
   import { createClient } from './client.ts';
   import './element.ts';
   const { service, app, connector, mode } = document.documentElement.dataset;
   const client = createClient({ url: service, appId: app, getToken: async () => (await fetch('/token')).text() });
-  globalThis.client = client;
   const button = document.createElement('connect-button');
   button.setAttribute('connector-id', connector);
   button.setAttribute('mode', mode);
   button.client = client;
   document.querySelector('main').append(button);
-`;
+`,
+};
 
 export interface AppPage {
   origin: string;
@@ -30,9 +48,10 @@ export interface AppPage {
  * The smallest app that uses the client library and its element, under a strict policy, on an origin that forwards to the
  * service; its page calls the service either through that or directly.
  */
-export async function startAppPage(): Promise<AppPage> {
+export async function startAppPage({ script, body } = buttonPage): Promise<AppPage> {
   const { outputFiles } = await build({
-    stdin: { contents: script, resolveDir: fileURLToPath(new URL('../../src/client', import.meta.url)) },
+    stdin: { contents: script, resolveDir: clientFolder, loader: 'ts' },
+    alias: entries,
     bundle: true,
     format: 'esm',
     platform: 'browser',
@@ -61,7 +80,7 @@ export async function startAppPage(): Promise<AppPage> {
       response.end(`<!doctype html>
 <html lang="en" data-service="${through}" data-app="${appId}" data-connector="${connectorId}" data-mode="${searchParams.get('mode')}">
 <head><title>App</title><link rel="icon" href="data:,"><script type="module" src="/page.js"></script></head>
-<body><main><h1>App</h1></main></body></html>`);
+<body>${body.replaceAll('Connector_1', connectorId)}</body></html>`);
     } else response.writeHead(404).end();
   });
   server.on('upgrade', (request, socket, head) => {
