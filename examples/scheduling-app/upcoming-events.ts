@@ -100,6 +100,8 @@ function refusal(error: AnyConnectorError): UpcomingEventsAnswer {
       return { status: 409, body: { error: { ...failure, reconnectReason, missingScopes } } };
     }
     case 'CONNECTOR_INCOMPLETE':
+    case 'ACCOUNT_OWNED':
+    case 'CONFIRMATION_REQUIRED':
       return { status: 409, body: { error: failure } };
     case 'VALIDATION':
       return { status: 422, body: { error: failure } };
@@ -108,8 +110,20 @@ function refusal(error: AnyConnectorError): UpcomingEventsAnswer {
       const status = error.code === 'RATE_LIMITED' ? 429 : 503;
       return { status, body: { error: { ...failure, retryAfterSeconds: error.retryAfterSeconds } } };
     }
-    default:
+    case 'INVALID_CLIENT':
+    case 'INVALID_SCOPE':
+    case 'REDIRECT_URI_MISMATCH':
+    case 'PROVIDER_TESTING_MODE':
+    case 'UNEXPECTED_ANSWER':
+      return { status: 502, body: { error: failure } };
+    case 'SERVICE_UNAVAILABLE':
       return { status: 503, body: { error: failure } };
+    case 'CONSENT_DENIED':
+    case 'FLOW_EXPIRED':
+    case 'FLOW_MISMATCH':
+    case 'POPUP_BLOCKED':
+    case 'POPUP_CLOSED':
+      throw error; // of connecting, which happens in the page
   }
 }
 

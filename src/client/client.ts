@@ -123,11 +123,12 @@ export interface Connectors {
    * Completes the flow that this page is the return of: reads it from the address, cleans the address, and finishes what has to
    * be finished. Null where this page is no return, or nobody is signed in yet: call it again after signing in. It runs by itself
    * (but for `completeOnReturn: false`), and answers however often it is called how that ended. In a popup it then closes it.
+   * Where there is no page, hand over the address that the flow came back to.
    *
    * @throws everything that a flow can end with, with the `connectorId`: ConsentDeniedError, FlowExpiredError, FlowMismatchError,
    *   ProviderUnavailableError, InvalidClientError, …
    */
-  completeConnection(): Promise<CompletedConnection | null>;
+  completeConnection(address?: string): Promise<CompletedConnection | null>;
 }
 
 /** A client for one app. */
@@ -221,7 +222,6 @@ export function createClient(options: ClientOptions): Client {
       if (popup !== null) tellOpener(popup, connectorId, null);
       return completed;
     } catch (error) {
-      if (isConnectorError(error)) error.connectorId = connectorId;
       if (error instanceof ServiceUnavailableError) {
         // the code is still good: a reload, or another call, tries again
         history.replaceState(history.state, '', came);
@@ -231,7 +231,16 @@ export function createClient(options: ClientOptions): Client {
     }
   }
 
-  async function finish({ connectorId, outcome }: Return): Promise<CompletedConnection | null> {
+  async function finish(found: Return): Promise<CompletedConnection | null> {
+    try {
+      return await finishAs(found);
+    } catch (error) {
+      if (isConnectorError(error)) error.connectorId = found.connectorId;
+      throw error;
+    }
+  }
+
+  async function finishAs({ connectorId, outcome }: Return): Promise<CompletedConnection | null> {
     if (outcome.kind === 'error') throw errorOf(outcome.code);
     if (outcome.kind === 'code') {
       const input = { connectCode: outcome.connectCode };
@@ -243,7 +252,11 @@ export function createClient(options: ClientOptions): Client {
     return connection.status === 'CONNECTED' ? { connectorId, connection } : null;
   }
 
-  function completeConnection(): Promise<CompletedConnection | null> {
+  function completeConnection(address?: string): Promise<CompletedConnection | null> {
+    if (address !== undefined) {
+      const found = readReturn(address);
+      return found ? finish(found) : Promise.resolve(null);
+    }
     if (completion) return completion;
     const running = complete();
     completion = running;

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import { inject, onTestFinished } from 'vitest';
 import { type App, createApp, type Overrides } from '../../src/app.ts';
@@ -69,10 +70,11 @@ export async function startService(env: Record<string, string> = {}, overrides: 
   });
   const clock = createTestClock();
   const logs: string[] = [];
+  const isAgain = env.DATA_DIR !== undefined && existsSync(join(env.DATA_DIR, 'pglite'));
   const app = await createApp(config, {
     clock,
     log: createLogger(config.logLevel, { write: (line) => logs.push(line) }),
-    snapshot: new Blob([readFileSync(inject('databaseSnapshot'))]),
+    ...(!isAgain && { snapshot: new Blob([readFileSync(inject('databaseSnapshot'))]) }),
     ...overrides,
   });
   onTestFinished(() => app.stop());

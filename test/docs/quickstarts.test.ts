@@ -1,0 +1,104 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { entries, startAppPage } from '../support/app-page.ts';
+import { useChromium } from '../support/browser.ts';
+import { startService } from '../support/harness.ts';
+import { connectUser } from '../support/scene.ts';
+import { connectSharedAs, setSharedStage } from '../support/shared-account.ts';
+import { setStage, type Stage } from '../support/stage.ts';
+import { listen } from '../support/streams.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+
+/** The code blocks of a guide in a language. */
+function blocksOf(guide: string, language: string): string[] {
+  const text = readFileSync(`docs/${guide}.md`, 'utf8');
+  return [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)].flatMap(([, tag, code]) =>
+    tag === language ? [code ?? ''] : [],
+  );
+}
+
+const pages = blocksOf('quickstart-frontend', 'ts');
+const markup = blocksOf('quickstart-frontend', 'html');
+const functions = blocksOf('quickstart-backend', 'ts');
+
+test('every code block of the guides is one that is run here', () => {
+  expect([pages.length, markup.length, functions.length]).toEqual([2, 2, 3]);
+});
+
+describe('quickstart-frontend.md', () => {
+  const openBrowser = useChromium();
+
+  test.each(pages.map((_, index) => index))('block %i connects in a popup, and disconnects', async (index) => {
+    const service = await startService();
+    // the app's id is known once the page's origin is
+    const script = (pages[index] ?? '').replace("'App_1'", "document.documentElement.dataset['app']!");
+    const site = await startAppPage({ script, body: markup[index] ?? '' });
+    const { app, connector } = await setStage({ service, origins: [{ kind: 'LIVE', origin: site.origin }] });
+    await service.app.listen();
+    const { publicUrl: serviceUrl } = service.config;
+    const identityToken = () => app.identityToken('one');
+    site.tell({ serviceUrl, appId: app.id, connectorId: connector.id, identityToken });
+    const page = await openBrowser();
+    await page.goto(site.address('own origin', 'popup'));
+    await page.getByText(/^(Not connected|NOT_CONNECTED)$/).waitFor();
+    const [popup] = await Promise.all([
+      page.waitForEvent('popup'),
+      page.getByRole('button', { name: 'Connect', exact: true }).click(),
+    ]);
+    await popup.getByTestId('account-blue').click();
+    await popup.getByTestId('allow').click();
+    await page.getByText('Connected as blue@example.com').waitFor();
+    await page.getByRole('button', { name: 'Disconnect' }).click();
+    await page.getByText(/^(Not connected|NOT_CONNECTED)$/).waitFor();
+  });
+});
+
+describe('quickstart-backend.md', () => {
+  /** The function of a block, with this stage's values in the place of the example's. */
+  async function functionOf(block: string | undefined, stage: Stage, serviceUrl: string) {
+    const contents = (block ?? '')
+      .replaceAll('https://connectors.example.com', serviceUrl)
+      .replaceAll('https://calendar.example.com/events', stage.provider.eventsUrl)
+      .replaceAll('apk_1', stage.app.key)
+      .replaceAll('Connector_1', stage.connector.id);
+    const stdin = { contents, resolveDir: '.', loader: 'ts' } as const;
+    const { outputFiles } = await build({ stdin, alias: entries, bundle: true, format: 'esm', write: false });
+    const folder = mkdtempSync(join(tmpdir(), 'quickstart-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'function.mjs');
+    writeFileSync(file, outputFiles[0]?.text ?? '');
+    const { handle } = (await import(/* @vite-ignore */ pathToFileURL(file).href)) as {
+      handle: (request: Request) => Promise<Response>;
+    };
+    return async (userId: string | null) => {
+      const headers: HeadersInit =
+        userId === null ? {} : { authorization: `Bearer ${await stage.app.identityToken(userId)}` };
+      const response = await handle(new Request('https://app.example.com/functions/events', { headers }));
+      return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+    };
+  }
+
+  test('the first and the second block read the events of whoever asks', async () => {
+    const stage = await setStage();
+    const url = new URL((await listen(stage.service)).http).origin;
+    const [first, second] = [await functionOf(functions[0], stage, url), await functionOf(functions[1], stage, url)];
+    expect(await first(null)).toMatchObject({ status: 401, body: { code: 'UNAUTHENTICATED' } });
+    expect(await first('one')).toMatchObject({ status: 404, body: { code: 'NOT_CONNECTED' } });
+    await connectUser(stage, 'one', 'green');
+    expect(await first('one')).toMatchObject({ status: 200, body: { account: 'green@example.com' } });
+    expect(await second('one')).toMatchObject({ status: 200, body: { account: 'green@example.com' } });
+    await expect(second('two')).rejects.toMatchObject({ code: 'NOT_CONNECTED' });
+  });
+
+  test('the third reads those of the account that everyone shares', async () => {
+    const stage = await setSharedStage();
+    await connectSharedAs(stage, 'anna');
+    const third = await functionOf(functions[2], stage, new URL((await listen(stage.service)).http).origin);
+    expect((await third(null)).status).toBe(200);
+  });
+});
