@@ -4,6 +4,7 @@ import type { ConnectDeps } from '../connections/connect.ts';
 import type { Logger } from '../lib/logger.ts';
 import { type AuditExportDeps, auditExport } from './audit-export.ts';
 import { base44Compat, type Base44Deps, base44Path } from './base44-compat.ts';
+import { adminConsole, consolePath } from './console.ts';
 import { type Yoga, refuseGraphqlRequest } from './graphql.ts';
 import { healthz, type Pings, readyz, unavailableSentence } from './health.ts';
 import { oauthCallback } from './oauth-callback.ts';
@@ -37,6 +38,8 @@ export function createRouter(deps: RouterDeps): (request: Request) => Promise<Re
     if (audited !== undefined) return auditExport(deps.audit, request, audited);
     const [, appId, call] = base44Path.exec(pathname) ?? [];
     if (appId !== undefined && call !== undefined) return base44Compat(deps.base44, request, appId, call);
+    const console = consolePath.exec(pathname);
+    if (console) return adminConsole(request, console[1], console[2]);
     if (pathname === '/healthz') return healthz();
     if (pathname === '/readyz') return readyz(deps);
     if (pathname === '/' && deps.graphiql)
