@@ -146,6 +146,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     graphiql,
     connect: features,
     audit: audited,
+    base44: { features, identify, isUnavailable },
     pings,
     isUnavailable,
     log,

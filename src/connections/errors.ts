@@ -1,4 +1,5 @@
 import { DomainError, type Remedy, remedy } from '../lib/domain-error.ts';
+import { ValidationError } from '../workspaces/errors.ts';
 import type { ReconnectReason } from './connection.ts';
 
 /** The user has not connected an account. */
@@ -25,6 +26,20 @@ export class AccountOwnedError extends DomainError {
       ),
     });
     this.owner = owner;
+  }
+}
+
+/** The app shares accounts through several connectors of one provider: its key names none of them. */
+export class AmbiguousProviderError extends ValidationError {
+  override readonly remedy: Remedy;
+
+  constructor(connectorIds: string[]) {
+    const message = `The app shares more than one account at this provider: read one by its connector's id (${connectorIds.join(', ')}).`;
+    super([{ path: 'providerKey', message }]);
+    this.remedy = {
+      ...remedy('ADMIN', 'Choose the connector below that is meant.', 'Name it by its id instead of its provider.'),
+      values: connectorIds.map((value) => ({ label: 'Connector', value })),
+    };
   }
 }
 

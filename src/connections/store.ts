@@ -47,6 +47,26 @@ export function findConnections(db: Db, ids: string[]) {
   return db.connection.findMany({ where: { id: { in: ids } } });
 }
 
+/** The connectors of a provider through which an app shares an account, the oldest first. */
+export async function findSharedConnectorIds(
+  db: Db,
+  app: { id: string; workspaceId: string },
+  providerKey: string,
+): Promise<string[]> {
+  const rows = await db.connector.findMany({
+    where: {
+      workspaceId: app.workspaceId,
+      providerKey,
+      kind: 'SHARED',
+      deletedAt: null,
+      connections: { some: { appId: app.id, userId: null, disconnectedAt: null } },
+    },
+    select: { id: true },
+    orderBy: { createdAt: 'asc' },
+  });
+  return rows.map(({ id }) => id);
+}
+
 /** Whom a list of connections holds, and which part of it. Cursors are ids; `descending` reads it from its end. */
 export interface ConnectionPage {
   status: 'NOT_CONNECTED' | 'CONNECTED' | 'RECONNECT_REQUIRED' | null;

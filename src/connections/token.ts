@@ -58,6 +58,7 @@ export interface TokenAnswer {
   tokenType: string;
   accessTokenExpiresAt: Date | null;
   accessTokenFingerprint: string;
+  providerKey: string;
   connection: ConnectionView;
 }
 
@@ -134,9 +135,9 @@ async function readTokenOf(
         if (!credential.retryAt || credential.retryAt <= now) {
           deps.background(deps.refresh(key.connectionId, credential.version));
         }
-        return serve(deps, credential, view);
+        return serve(deps, credential, row.connector, view);
       case 'serve':
-        return serve(deps, credential, view);
+        return serve(deps, credential, row.connector, view);
       case 'verify':
         await verify(deps, row);
         break;
@@ -167,12 +168,18 @@ function assertKind(kind: ConnectorKind, userId: string | null): void {
 /** More than enough for a refresh that others overtake; it stops a provider whose tokens are born expired. */
 const maxTurns = 3;
 
-function serve(deps: TokenDeps, credential: Credential, view: ConnectionView): TokenAnswer {
+function serve(
+  deps: TokenDeps,
+  credential: Credential,
+  { providerKey }: store.ConnectorInWorkspace,
+  view: ConnectionView,
+): TokenAnswer {
   return {
     accessToken: openToken(deps.keyring, credential.connectionId, 'accessToken', credential.accessTokenSealed),
     tokenType: credential.tokenType,
     accessTokenExpiresAt: credential.accessTokenExpiresAt,
     accessTokenFingerprint: credential.fingerprint,
+    providerKey,
     connection: view,
   };
 }

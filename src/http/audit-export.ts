@@ -4,6 +4,7 @@ import { globalId, idOf } from '../lib/global-id.ts';
 import type { AuditRow, ExportAudit } from '../workspaces/audit-list.ts';
 import type { Caller } from '../workspaces/caller.ts';
 import { ValidationError } from '../workspaces/errors.ts';
+import { restError } from './rest-error.ts';
 
 export interface AuditExportDeps {
   identify: (credentials: Credentials) => Promise<Caller>;
@@ -11,8 +12,6 @@ export interface AuditExportDeps {
 }
 
 type Batches = ReturnType<ExportAudit>;
-
-const statuses: Record<string, number> = { UNAUTHENTICATED: 401, FORBIDDEN: 403, NOT_FOUND: 404, VALIDATION: 400 };
 
 /** `GET /api/workspaces/:workspaceId/audit.ndjson`: one JSON object a line, the oldest first, a batch at a time. */
 export async function auditExport(deps: AuditExportDeps, request: Request, workspaceId: string): Promise<Response> {
@@ -33,9 +32,8 @@ export async function auditExport(deps: AuditExportDeps, request: Request, works
       headers: { 'Content-Type': 'application/x-ndjson; charset=utf-8', 'Cache-Control': 'no-store' },
     });
   } catch (error) {
-    if (!(error instanceof DomainError)) throw error;
-    const { code, message } = error;
-    return Response.json({ detail: message, code, error: { code, message } }, { status: statuses[code] ?? 400 });
+    if (error instanceof DomainError) return restError(error);
+    throw error;
   }
 }
 

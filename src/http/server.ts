@@ -3,6 +3,8 @@ import { createServerAdapter } from '@whatwg-node/server';
 import type { ConnectDeps } from '../connections/connect.ts';
 import type { Logger } from '../lib/logger.ts';
 import { type AuditExportDeps, auditExport } from './audit-export.ts';
+import { base44Compat, type Base44Deps, base44Path } from './base44-compat.ts';
+import { adminConsole, consolePath } from './console.ts';
 import { type Yoga, refuseGraphqlRequest } from './graphql.ts';
 import { healthz, type Pings, readyz, unavailableSentence } from './health.ts';
 import { oauthCallback } from './oauth-callback.ts';
@@ -13,6 +15,7 @@ export interface RouterDeps {
   graphiql: boolean;
   connect: ConnectDeps;
   audit: AuditExportDeps;
+  base44: Base44Deps;
   /** Asks each part that the service needs whether it is there. */
   pings: Pings;
   /** Whether an error only says that something the service needs does not answer for the moment. */
@@ -33,6 +36,10 @@ export function createRouter(deps: RouterDeps): (request: Request) => Promise<Re
     if (callback.test(pathname)) return oauthCallback(deps.connect, request);
     const audited = auditPath.exec(pathname)?.[1];
     if (audited !== undefined) return auditExport(deps.audit, request, audited);
+    const [, appId, call] = base44Path.exec(pathname) ?? [];
+    if (appId !== undefined && call !== undefined) return base44Compat(deps.base44, request, appId, call);
+    const console = consolePath.exec(pathname);
+    if (console) return adminConsole(request, console[1], console[2]);
     if (pathname === '/healthz') return healthz();
     if (pathname === '/readyz') return readyz(deps);
     if (pathname === '/' && deps.graphiql)

@@ -1,0 +1,145 @@
+// The console's page: signs in, then opens GraphiQL with the workspace's tasks. Runs in the browser as it stands here.
+
+const asset = (name) => new URL(name, import.meta.url).href;
+const element = (id) => document.getElementById(id);
+
+const question = `query Console {
+  viewer {
+    ... on MemberViewer { subject }
+  }
+  workspaces(first: 100) {
+    edges {
+      node {
+        id
+        name
+        apps(first: 1) { edges { node { id } } }
+        connectors(first: 1) { edges { node { id } } }
+        shared: connectors(first: 1, filter: { kind: SHARED }) { edges { node { id } } }
+      }
+    }
+  }
+}`;
+
+/** Who a credential belongs to, and their workspaces. Throws a sentence for people. */
+async function recognise(credential) {
+  const response = await fetch('/graphql', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${credential}` },
+    body: JSON.stringify({ query: question }),
+  }).catch(() => null);
+  const answer = await response?.json().catch(() => null);
+  if (!answer) throw new Error('The service does not answer. Try again in a moment.');
+  const { viewer, workspaces } = answer.data ?? {};
+  const [error] = answer.errors ?? [];
+  if (error?.extensions?.code === 'FORBIDDEN') {
+    throw new Error('This is not a key of a workspace. The key of an app cannot sign in here.');
+  }
+  if (!viewer || !workspaces) throw new Error(error?.message ?? 'The service gave no answer.');
+  return { name: viewer.subject ?? 'operator', workspaces: workspaces.edges.map(({ node }) => node) };
+}
+
+/** What a task's variables may name, as far as the workspace has it. */
+function valuesOf(workspace) {
+  const first = (list) => list?.edges[0]?.node.id ?? '';
+  return {
+    workspaceId: workspace?.id ?? '',
+    appId: first(workspace?.apps),
+    connectorId: first(workspace?.connectors),
+    sharedConnectorId: first(workspace?.shared),
+  };
+}
+
+function fill(variables, values) {
+  const text = JSON.stringify(variables, null, 2);
+  return text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+}
+
+/** GraphiQL would keep what is typed in the browser's storage, client secrets included. Here it lasts as long as the page. */
+function memoryStorage() {
+  const values = new Map();
+  return {
+    getItem: (key) => values.get(key) ?? null,
+    setItem: (key, value) => void values.set(key, value),
+    removeItem: (key) => void values.delete(key),
+    clear: () => values.clear(),
+    get length() {
+      return values.size;
+    },
+  };
+}
+
+let loading = null;
+
+/** Loads GraphiQL, once, from this service. */
+function loadGraphiql() {
+  loading ??= new Promise((resolve, reject) => {
+    self.MonacoEnvironment = { globalAPI: false, getWorkerUrl: (_module, label) => asset(`worker-${label}.js`) };
+    const style = Object.assign(document.createElement('link'), { rel: 'stylesheet', href: asset('graphiql.css') });
+    const script = Object.assign(document.createElement('script'), { src: asset('graphiql.js') });
+    script.onload = () => resolve(self.YogaGraphiQL);
+    script.onerror = () => reject(new Error('The editor could not be loaded. Try again in a moment.'));
+    document.head.prepend(style);
+    document.head.append(script);
+  });
+  return loading;
+}
+
+const kept = 'console:credential';
+const keptChoice = 'console:workspace';
+
+async function signIn(credential) {
+  const [{ name, workspaces }, graphiql, tasks] = await Promise.all([
+    recognise(credential),
+    loadGraphiql(),
+    fetch(asset('tasks.json')).then((response) => response.json()),
+  ]);
+  sessionStorage.setItem(kept, credential);
+  element('credential').value = '';
+  element('subject').textContent = name;
+  const choice = element('workspace');
+  choice.replaceChildren(...workspaces.map(({ id, name: label }) => new Option(label, id)));
+  const chosen = workspaces.find(({ id }) => id === sessionStorage.getItem(keptChoice)) ?? workspaces[0];
+  choice.value = chosen?.id ?? '';
+  choice.onchange = () => {
+    sessionStorage.setItem(keptChoice, choice.value);
+    location.reload();
+  };
+  element('sign-in').hidden = true;
+  element('signed-in').hidden = false;
+  const values = valuesOf(chosen);
+  const defaultTabs = tasks.map(({ query, variables }) => ({ query, variables: fill(variables, values) }));
+  graphiql.renderYogaGraphiQL(element('graphiql'), {
+    endpoint: '/graphql',
+    method: 'POST',
+    title: 'Tasks',
+    logo: '',
+    defaultTabs,
+    variables: defaultTabs[0].variables,
+    additionalHeaders: { Authorization: `Bearer ${credential}` },
+    isHeadersEditorEnabled: false,
+    shouldPersistHeaders: false,
+    storage: memoryStorage(),
+    onEditQuery: () => {}, // or it would write the query into the address
+  });
+}
+
+function showFault(error) {
+  sessionStorage.removeItem(kept);
+  element('fault').textContent = error.message;
+  element('credential').focus();
+}
+
+element('sign-in').addEventListener('submit', (event) => {
+  event.preventDefault();
+  element('fault').textContent = '';
+  signIn(element('credential').value.trim()).catch(showFault);
+});
+
+element('sign-out').addEventListener('click', () => {
+  sessionStorage.clear();
+  location.reload();
+});
+
+history.replaceState(null, '', location.pathname); // an operation in the address would be opened by GraphiQL
+const credential = sessionStorage.getItem(kept);
+if (credential !== null) signIn(credential).catch(showFault);

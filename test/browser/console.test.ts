@@ -1,0 +1,158 @@
+import { createRequire } from 'node:module';
+import type { AxeResults } from 'axe-core';
+import type { Page } from 'playwright-core';
+import { expect, test, vi } from 'vitest';
+import { useChromium } from '../support/browser.ts';
+import {
+  answer,
+  choose,
+  execute,
+  press,
+  run,
+  SHOWN,
+  storage,
+  tabs,
+  textOf,
+  variables,
+  write,
+} from '../support/graphiql.ts';
+import { connectSharedAs, setSharedStage } from '../support/shared-account.ts';
+import { createTestApp, createWorkspace, startService } from '../support/harness.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+const openBrowser = useChromium();
+
+/** A page that tells what its policy has refused. */
+async function openConsole(url: string): Promise<{ page: Page; refused: string[] }> {
+  const page = await openBrowser({ colorScheme: 'dark' });
+  const refused: string[] = [];
+  page.on('console', (message) => {
+    if (/content security policy|refused to/i.test(message.text())) refused.push(message.text());
+  });
+  await page.goto(`${url}/console`);
+  return { page, refused };
+}
+
+async function signIn(page: Page, credential: string): Promise<void> {
+  await page.getByLabel('Workspace key or admin token').fill(credential);
+  await page.keyboard.press('Enter');
+}
+
+/** The rules of axe-core that a part of the page breaks. */
+async function axe(page: Page, part = 'body'): Promise<string[]> {
+  await page.evaluate(`${createRequire(import.meta.url)('axe-core').source}`);
+  const { violations } = (await page.evaluate(`axe.run(${JSON.stringify(part)})`)) as AxeResults;
+  return violations.map(({ id }) => id).sort();
+}
+
+test('the console signs a member in with a workspace key, without the playground, and runs the tasks as they are', async () => {
+  const service = await startService({ GRAPHIQL: 'false' });
+  const workspace = await createWorkspace(service);
+  const app = await createTestApp(service, workspace);
+  const { url } = await service.app.listen();
+  expect((await fetch(`${url}/graphql`, { headers: { accept: 'text/html' } })).status).toBe(405);
+  const { page, refused } = await openConsole(url);
+  const fault = page.getByRole('alert');
+  expect(await axe(page)).toEqual([]);
+
+  await signIn(page, 'wsk_unknown');
+  await expect.poll(() => fault.innerText(), SHOWN).toBe('The workspace key is not known or was revoked.');
+  expect(await axe(page)).toEqual([]);
+  await signIn(page, app.key);
+  await expect.poll(() => fault.innerText(), SHOWN).toContain('The key of an app cannot sign in here.');
+  expect(await page.evaluate('JSON.stringify(sessionStorage)')).toBe('{}');
+
+  await signIn(page, workspace.ownerKey);
+  await execute(page).waitFor(SHOWN);
+  expect(await tabs(page).allInnerTexts()).toEqual([
+    'Overview',
+    'Providers',
+    'AddConnector',
+    'PreviewEdit',
+    'EditConnector',
+    'CheckConnector',
+    'DeleteConnector',
+    'Availability',
+    'SetAvailability',
+    'Audit',
+    'WatchStatus',
+    'Members',
+    'SetMember',
+    'CreateKey',
+    'RevokeKey',
+  ]);
+  expect(await run(page, 'Overview')).toMatchObject({ workspace: { id: workspace.id } });
+  expect(await run(page, 'AddConnector')).toMatchObject({
+    addConnector: { connector: { name: 'Calendar', redirectUris: [{ kind: 'LIVE' }, { kind: 'SERVICE' }] } },
+  });
+  await expect.poll(() => textOf(answer(page)), SHOWN).toContain('"name": "Calendar"');
+  // it is now the connector that the other tasks are about
+  await page.reload();
+  await execute(page).waitFor(SHOWN);
+  await choose(page, 'DeleteConnector');
+  await expect.poll(() => textOf(variables(page)), SHOWN).toContain('"connectorId": "Connector_');
+  expect(await run(page, 'DeleteConnector')).toMatchObject({ deleteConnector: { affectedUsers: 0 } });
+  expect(await run(page, 'Audit')).toMatchObject({
+    workspace: {
+      audit: { edges: expect.arrayContaining([{ node: expect.objectContaining({ act: 'CONNECTOR_ADDED' }) }]) },
+    },
+  });
+
+  expect(await axe(page, '#signed-in > header')).toEqual([]);
+  // GraphiQL's own, as its package brings it: grey on grey, and buttons inside of its tabs
+  expect(await axe(page, '#graphiql')).toEqual(['color-contrast', 'nested-interactive']);
+
+  // what is typed stays in the page, and the key in the tab
+  await write(page, '{ __typename }');
+  expect(await storage(page)).not.toMatch(/wsk_|__typename|Connector_/);
+  expect(await page.evaluate('JSON.stringify(sessionStorage)')).not.toMatch(/__typename|Connector_/);
+  expect(page.url()).toBe(`${url}/console`);
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('button', { name: 'Sign in' }).waitFor(SHOWN);
+  expect(await page.evaluate('JSON.stringify(sessionStorage)')).toBe('{}');
+  expect(refused).toEqual([]);
+});
+
+test('38, 44. the console signs a person in with their admin token, and watches the account that an app shares', async () => {
+  const stage = await setSharedStage();
+  const { url } = await stage.service.app.listen();
+  const { page, refused } = await openConsole(`${url}`);
+  await signIn(page, ((await stage.member('anna')).authorization ?? '').replace('Bearer ', ''));
+  await execute(page).waitFor(SHOWN);
+  expect(await page.locator('#subject').innerText()).toBe('anna');
+  await choose(page, 'WatchStatus');
+  await press(page);
+  await expect.poll(() => textOf(answer(page)), SHOWN).toContain('"status": "NOT_CONNECTED"');
+  await connectSharedAs(stage, 'anna');
+  await expect.poll(() => textOf(answer(page)), SHOWN).toContain('"status": "CONNECTED"');
+  expect(refused).toEqual([]);
+});
+
+test('T26. the page of the console is the same for everybody, runs nothing inline, and is framed by nobody', async () => {
+  const service = await startService();
+  const open = (path: string, headers: Record<string, string> = {}) =>
+    service.app.fetch(new Request(service.config.publicUrl + path, { headers }));
+  const page = await open('/console');
+  const policy = page.headers.get('content-security-policy') ?? '';
+  expect(policy).toContain("script-src 'self';");
+  expect(policy).toContain("default-src 'none'");
+  expect(policy).toContain("frame-ancestors 'none'");
+  expect(policy).not.toMatch(/script-src[^;]*unsafe|https?:/);
+  const html = await page.text();
+  expect(html).not.toMatch(/<script(?![^>]*src=)|\son\w+=|https?:/);
+  const [asset = ''] = /\/console\/[0-9a-f]{16}\/console\.js/.exec(html) ?? [];
+  const script = await open(asset, { 'accept-encoding': 'gzip, br' });
+  expect([script.status, script.headers.get('content-encoding'), script.headers.get('cache-control')]).toEqual([
+    200,
+    'gzip',
+    'public, max-age=31536000, immutable',
+  ]);
+  for (const path of [
+    '/console/',
+    '/console/0000000000000000/console.js',
+    `${asset}x`,
+    asset.replace('console.js', 'page.js'),
+  ])
+    expect([path, (await open(path)).status]).toEqual([path, 404]);
+});
