@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { expect, onTestFinished, test } from 'vitest';
 import { checkProviderUrl, createProviderFetch, type ProviderFetchPolicy } from '../../src/oauth/fetch.ts';
+import { privateHosts } from './support/private-hosts.ts';
 import { verdictOf } from './support/server-fixture.ts';
 
 const strict: ProviderFetchPolicy = { allowedHosts: [], allowLoopback: false, timeoutMs: 5_000, maxBytes: 65_536 };
@@ -33,52 +34,7 @@ const blocked = { kind: 'misconfigured', code: 'BLOCKED_HOST' };
 const undecided = (code: string, lost: boolean) => ({ kind: 'retry', code, retryAfterSeconds: null, lost });
 const post = { method: 'POST', body: 'grant_type=refresh_token' };
 
-const privateHosts = [
-  '127.0.0.1',
-  '127.1',
-  '2130706433',
-  '0x7f000001',
-  '0177.0.0.1',
-  '0x7f.1',
-  '127.0.0.1.',
-  '0.0.0.0',
-  '0',
-  '10.1.2.3',
-  '172.16.0.1',
-  '192.168.1.1',
-  '100.64.0.1',
-  '169.254.169.254',
-  '0xa9fea9fe',
-  '192.0.0.192',
-  '198.18.0.1',
-  '203.0.113.7',
-  '224.0.0.1',
-  '255.255.255.255',
-  '240.0.0.1',
-  '168.63.129.16',
-  '[::1]',
-  '[::]',
-  '[::7f00:1]',
-  '[::ffff:7f00:1]',
-  '[::ffff:127.0.0.1]',
-  '[::ffff:8.8.8.8]',
-  '[64:ff9b::7f00:1]',
-  '[64:ff9b:1::1]',
-  '[2002:7f00:1::]',
-  '[2001:0:7f00:1::]',
-  '[2001:db8::1]',
-  '[fd00:ec2::254]',
-  '[fe80::1]',
-  '[fec0::1]',
-  '[ff02::1]',
-  '[4000::1]',
-  'localhost',
-  'localhost.',
-  'LOCALHOST',
-  'api.localhost',
-];
-
-test.each(privateHosts)('https://%s/ is refused when entered and when asked', async (host) => {
+test.each(privateHosts)('T7. https://%s/ is refused when entered and when asked', async (host) => {
   const resolved: string[] = [];
   const fetch = fetchWith({
     lookup: async (name) => {
@@ -105,7 +61,7 @@ test.each([
   ['/token', 'This is not an absolute URL.'],
   ['', 'This is not an absolute URL.'],
   ['https://1.2.3.4.5/', 'This is not an absolute URL.'],
-])('%j is refused when entered and when asked', async (url, sentence) => {
+])('T7. %j is refused when entered and when asked', async (url, sentence) => {
   expect(checkProviderUrl(url, strict)).toBe(sentence);
   expect(await verdictOf(fetchWith()(url, post))).toEqual(blocked);
 });
@@ -123,7 +79,7 @@ test.each([
   expect(checkProviderUrl(url, strict)).toBeNull();
 });
 
-test('what the operator allows is fine over http, and nothing like it', () => {
+test('T7. what the operator allows is fine over http, and nothing like it', () => {
   const policy = { ...strict, allowedHosts: ['idp.internal', '10.0.0.5'], allowLoopback: true };
   for (const url of [
     'http://idp.internal/',
@@ -161,14 +117,14 @@ test.each([
   ['not an address'],
   ['8.8.8.8', '127.0.0.1'],
   ['2606:4700::1111', '10.0.0.1'],
-])('a name that resolves to %j, %j is refused, and nothing is connected to', async (...addresses) => {
+])('T7. a name that resolves to %j, %j is refused, and nothing is connected to', async (...addresses) => {
   const server = await serve((_request, response) => response.end('{}'));
   const fetch = fetchWith({ lookup: async () => addresses.filter(Boolean) });
   expect(await verdictOf(fetch(`https://provider.example:${server.port}/`, post))).toEqual(blocked);
   expect(server.requests).toEqual([]);
 });
 
-test('the address that was checked is the one connected to: a name is resolved once a request', async () => {
+test('T7. the address that was checked is the one connected to: a name is resolved once a request', async () => {
   const server = await serve((request, response) => response.end(JSON.stringify({ host: request.headers.host })));
   const answers = [['127.0.0.1'], ['192.0.2.1'], ['127.0.0.1']];
   let calls = 0;
@@ -178,7 +134,7 @@ test('the address that was checked is the one connected to: a name is resolved o
   expect(calls).toBe(1);
 });
 
-test('a name that changes to a private address between requests is refused at the second', async () => {
+test('T7. a name that changes to a private address between requests is refused at the second', async () => {
   const answers: (string[] | Error)[] = [new Error('not yet'), ['127.0.0.1']];
   const fetch = fetchWith({
     lookup: async () => {
@@ -191,7 +147,7 @@ test('a name that changes to a private address between requests is refused at th
   expect(await verdictOf(fetch('https://rebinding.example/', post))).toEqual(blocked);
 });
 
-test('localhost by name must resolve to loopback', async () => {
+test('T7. localhost by name must resolve to loopback', async () => {
   const fetch = fetchWith({ allowLoopback: true, lookup: async () => ['10.0.0.1'] });
   expect(await verdictOf(fetch('http://localhost/', post))).toEqual(blocked);
 });
@@ -226,14 +182,14 @@ test('a request carries what it was given and always the same about itself', asy
   });
 });
 
-test.each([301, 302, 303, 307, 308])('a %i is not followed', async (status) => {
+test.each([301, 302, 303, 307, 308])('T7. a %i is not followed', async (status) => {
   const target = await serve((_request, response) => response.end('{"access_token":"a"}'));
   const server = await serve((_request, response) => response.writeHead(status, { location: target.url }).end());
   expect(await verdictOf(fetchWith(local)(server.url, post))).toEqual(undecided('REDIRECTED', false));
   expect(target.requests).toEqual([]);
 });
 
-test('an endless body is cut off', async () => {
+test('T7. an endless body is cut off', async () => {
   const server = await serve((_request, response) => {
     const more = () => {
       while (!response.destroyed && response.write('x'.repeat(16_384)));
@@ -244,14 +200,14 @@ test('an endless body is cut off', async () => {
   expect(await verdictOf(fetchWith(local)(server.url, post))).toEqual(undecided('RESPONSE_TOO_LARGE', true));
 });
 
-test('a body of just the size allowed is taken, one byte more is not', async () => {
+test('T7. a body of just the size allowed is taken, one byte more is not', async () => {
   const server = await serve((request, response) => response.end('x'.repeat(request.url === '/more' ? 101 : 100)));
   const fetch = fetchWith({ ...local, maxBytes: 100 });
   expect((await fetch(server.url, post)).body).toHaveLength(100);
   expect(await verdictOf(fetch(`${server.url}more`, post))).toEqual(undecided('RESPONSE_TOO_LARGE', true));
 });
 
-test('compression that nobody asked for is understood, but not beyond the limit', async () => {
+test('T7. compression that nobody asked for is understood, but not beyond the limit', async () => {
   const bomb = gzipSync('0'.repeat(10_000_000));
   expect(bomb.length).toBeLessThan(strict.maxBytes);
   const answers: Record<string, [string, Buffer]> = {
@@ -271,7 +227,7 @@ test('compression that nobody asked for is understood, but not beyond the limit'
   expect(await verdictOf(fetch(`${server.url}unknown`, post))).toEqual(undecided('UNUSABLE_ANSWER', true));
 });
 
-test('no answer, and a body that trickles, end at the timeout of the policy or of the request', async () => {
+test('T7. no answer, and a body that trickles, end at the timeout of the policy or of the request', async () => {
   const server = await serve((request, response) => {
     if (request.url !== '/slow') return;
     const timer = setInterval(() => response.write(' '), 10);
