@@ -584,7 +584,7 @@ test('27. connecting the same account again brings new tokens, and the grant the
   await expect.poll(() => grantsOf(stage), { timeout: 5_000 }).toEqual([]);
 });
 
-test('27. connecting another account takes every grant of the old one back at the provider', async () => {
+test('27. T23. connecting another account takes every grant of the old one back at the provider', async () => {
   const stage = await setStage();
   const { service, app, connector } = stage;
   const user = await app.browser('one');

@@ -36,7 +36,7 @@ const troubles: Answer[] = [
 const statusOf = async ({ service, app, connector }: Scene, userId: string) =>
   connectionOf(service, await app.user(userId), connector.id);
 
-test('35. a provider in trouble for a day costs nobody their connection, is asked with growing pauses, and one real refusal ends one connection', {
+test('35. T19. a provider in trouble for a day costs nobody their connection, is asked with growing pauses, and one real refusal ends one connection', {
   timeout: 120_000,
 }, async () => {
   const scene = await setScene(await startServiceOnStoppedClock());

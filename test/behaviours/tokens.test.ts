@@ -490,7 +490,7 @@ describe('a provider in trouble', () => {
     }
   });
 
-  test("35. only the provider's own refusal makes it ACCESS_REVOKED, for that user alone, and nothing is asked any more", async () => {
+  test("35. T19. only the provider's own refusal makes it ACCESS_REVOKED, for that user alone, and nothing is asked any more", async () => {
     const scene = await setScene(await startService());
     const { service, provider } = scene;
     await connectUser(scene, 'one', 'blue');
@@ -535,7 +535,7 @@ describe('a provider in trouble', () => {
     expect(scene.provider.counts.refresh_token).toBe(0);
   });
 
-  test('35. a refused client is told to the admin and flips no user; the right secret heals', async () => {
+  test('35. T19. a refused client is told to the admin and flips no user; the right secret heals', async () => {
     const scene = await setScene(await startServiceOnStoppedClock());
     const { service, provider, connector } = scene;
     await connectUser(scene, 'one');

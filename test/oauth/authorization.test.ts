@@ -91,7 +91,7 @@ test('the authorization URL of every provider', () => {
   `);
 });
 
-test('a challenge is in the URL exactly where the provider takes PKCE', () => {
+test('T5. a challenge is in the URL exactly where the provider takes PKCE', () => {
   for (const { server } of searchProviders(null)) {
     const params = new URL(buildAuthorizationUrl({ ...request, server })).searchParams;
     expect(params.get('code_challenge_method')).toBe(server.pkce ? 'S256' : null);

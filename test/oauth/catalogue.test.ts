@@ -143,7 +143,7 @@ test('settings fill the endpoints', () => {
 });
 
 test.each(['evil.com#', 'a.b', 'x/../', '', '127.0.0.1', 'a@b', '$&', 'é', 'a\n', 'x'.repeat(64)])(
-  'the setting %j cannot become part of a host',
+  'T7. the setting %j cannot become part of a host',
   (subdomain) => {
     expect(() => serverOf(desk, { subdomain })).toThrow('The setting subdomain is missing or malformed.');
   },

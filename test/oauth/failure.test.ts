@@ -16,11 +16,11 @@ function retry(code: string, changes: Partial<Extract<OAuthVerdict, { kind: 'ret
   return { kind: 'retry', code, retryAfterSeconds: null, lost: false, ...changes };
 }
 
-test.each([200, 400, 401, 403])('invalid_grant with status %i is a dead grant', (status) => {
+test.each([200, 400, 401, 403])('T19. invalid_grant with status %i is a dead grant', (status) => {
   expect(judge(status, 'invalid_grant')).toEqual({ kind: 'reauthorize', code: 'invalid_grant' });
 });
 
-test('a challenge beside the error does not hide a dead grant', () => {
+test('T19. a challenge beside the error does not hide a dead grant', () => {
   expect(judge(400, 'invalid_grant', { 'www-authenticate': 'Bearer realm="x"' }).kind).toBe('reauthorize');
   expect(judge(401, null, { 'www-authenticate': 'Bearer realm="x", error="invalid_grant"' }).kind).toBe('reauthorize');
 });
@@ -43,11 +43,11 @@ test.each([
   [400, 'redirect_uri_mismatch', 'REDIRECT_URI_MISMATCH'],
   [200, 'bad_redirect_uri', 'REDIRECT_URI_MISMATCH'],
   [400, 'unsupported_grant_type', 'UNSUPPORTED'],
-])('%i %s is for the admin', (status, word, code) => {
+])('T19. %i %s is for the admin', (status, word, code) => {
   expect(judge(status, word)).toEqual({ kind: 'misconfigured', code });
 });
 
-test('a refused client may be told by a challenge alone', () => {
+test('T19. a refused client may be told by a challenge alone', () => {
   expect(judge(401, null, { 'www-authenticate': 'Basic realm="token"' })).toEqual({
     kind: 'misconfigured',
     code: 'INVALID_CLIENT',
@@ -70,7 +70,7 @@ test.each([
   [504, null, retry('PROVIDER_UNAVAILABLE', { lost: true })],
   [999, null, retry('PROVIDER_UNAVAILABLE')],
   [200, null, retry('UNUSABLE_ANSWER', { lost: true })],
-])('%i with the error %s decides nothing', (status, code, verdict) => {
+])('T19. %i with the error %s decides nothing', (status, code, verdict) => {
   expect(judge(status, code)).toEqual(verdict);
 });
 

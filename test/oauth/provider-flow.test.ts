@@ -130,7 +130,7 @@ test('a wrong client secret is for the admin to mend', async () => {
   expect((await refreshed(grant.refreshToken!)).refreshToken).not.toBeNull();
 });
 
-test('a code works once, and not with the verifier of another flow', async () => {
+test('T5. a code works once, and not with the verifier of another flow', async () => {
   const [one, two] = [await consent(), await consent()];
   const swapped = exchangeCode({ ...one, codeVerifier: two.codeVerifier });
   expect(await verdictOf(swapped)).toEqual({ kind: 'reauthorize', code: 'invalid_grant' });
@@ -138,7 +138,7 @@ test('a code works once, and not with the verifier of another flow', async () =>
   expect(await verdictOf(exchangeCode(two))).toEqual({ kind: 'reauthorize', code: 'invalid_grant' });
 });
 
-test('a callback with a wrong or missing issuer costs no request', async () => {
+test('T2. a callback with a wrong or missing issuer costs no request', async () => {
   const flow = await consent();
   const before = provider.counts.authorization_code;
   for (const iss of ['https://evil.example', `${provider.issuer}/`, null]) {
@@ -276,7 +276,7 @@ test('an issuer with a path has its document below it, or before it', async () =
   expect(paths).toEqual([`/tenant${oidcPath}`, `${oauthPath}/tenant`]);
 });
 
-test('metadata that names another issuer is refused', async () => {
+test('T2. metadata that names another issuer is refused', async () => {
   for (const named of ['https://evil.example', 'x']) {
     const { issuer } = await publishing((own) => ({ [oidcPath]: [200, { ...metadata(own), issuer: named }] }));
     expect(await verdictOf(discover(fetch, issuer))).toMatchObject(
@@ -312,7 +312,7 @@ test.each([
   expect((await discover(fetch, issuer)).pkce).toBe(pkce);
 });
 
-test('an issuer that is not allowed is not asked', async () => {
+test('T7. an issuer that is not allowed is not asked', async () => {
   const strict = createProviderFetch({ ...policy, allowLoopback: false });
   onTestFinished(strict.close);
   expect(await verdictOf(discover(strict.fetch, provider.issuer))).toEqual({

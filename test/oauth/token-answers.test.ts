@@ -134,7 +134,7 @@ test.each<[string, AuthorizationServer, number, unknown, unknown[]]>([
     { access_token: 'a', refresh_token: 'r'.repeat(16_385) },
     ['a', null, 'Bearer', null, null],
   ],
-])('%s: tokens', async (_name, server, status, body, expected) => {
+])('T25. %s: tokens', async (_name, server, status, body, expected) => {
   expect(await plainGrant(refresh(server, status, body))).toEqual(expected);
 });
 
@@ -148,7 +148,7 @@ test.each(['text/plain', 'text/javascript', 'text/html', ''])('JSON as %j is rea
   ]);
 });
 
-test('expires_at is measured by the clock that wrote it', async () => {
+test('T20. expires_at is measured by the clock that wrote it', async () => {
   const body = { access_token: 'a', expires_at: Date.parse('2031-01-01T01:00:00Z') / 1000 };
   const grant = await refresh(plain, 200, body, { date: 'Wed, 01 Jan 2031 00:00:00 GMT' });
   expect(grant.expiresInSeconds).toBe(3600);
@@ -271,11 +271,11 @@ test.each<[string, AuthorizationServer, number, unknown, Record<string, string>,
     { kind: 'retry', code: 'PROVIDER_UNAVAILABLE', retryAfterSeconds: null, lost: false },
   ],
   ['400 with tokens', plain, 400, standard, {}, unknown],
-])('%s: verdict', async (_name, server, status, body, headers, verdict) => {
+])('T19. %s: verdict', async (_name, server, status, body, headers, verdict) => {
   expect(await verdictOf(refresh(server, status, body, headers))).toEqual(verdict);
 });
 
-test('whatever comes, the normaliser answers, and oauth4webapi accepts every token answer of it', async () => {
+test('T25. whatever comes, the normaliser answers, and oauth4webapi accepts every token answer of it', async () => {
   const member = fc.oneof(fc.string(), fc.constantFrom('a', 'Bearer', 'x y', ''), fc.anything());
   const names = [
     'access_token',
@@ -626,7 +626,7 @@ test.each([
   expect(await accountOf(200, body)).toEqual({ kind: 'account', account });
 });
 
-test('a label is cut after it has been cleaned, and never within a character', async () => {
+test('T25. a label is cut after it has been cleaned, and never within a character', async () => {
   const nameOf = async (name: string) => {
     const answer = await accountOf(200, { name });
     return answer.kind === 'account' ? answer.account.name : answer.kind;
@@ -635,7 +635,7 @@ test('a label is cut after it has been cleaned, and never within a character', a
   expect(await nameOf(`${'a'.repeat(319)}👩`)).toBe('a'.repeat(319));
 });
 
-test('members that only the prototype has name nobody', async () => {
+test('T25. members that only the prototype has name nobody', async () => {
   const prototype = Object.prototype as { inherited?: string };
   prototype.inherited = 'x';
   onTestFinished(() => {

@@ -39,6 +39,15 @@ const calls: Record<string, (fetch: ProviderFetch, base: string, timeoutMs?: num
     const server = serverFixture({ tokenUrl: `${base}/token` });
     return refreshGrant({ fetch, server, client: clientFixture, refreshToken: new Secret('r'), timeoutMs });
   },
+  'renewal of an access token by itself': (fetch, base, timeoutMs = 5_000) => {
+    const server = serverFixture({ renewal: { ...further, url: `${base}/renew` } });
+    return refreshGrant({ fetch, server, client: clientFixture, refreshToken: new Secret('r'), timeoutMs });
+  },
+  'exchange for the token to keep': (fetch, base) => {
+    const token = answering(200, { access_token: 'a' });
+    const tokenThenFurther: ProviderFetch = (url, init) => (url === tokenUrl ? token.fetch : fetch)(url, init);
+    return exchangeAt(tokenThenFurther, { tokenUrl, upgrade: { ...further, url: `${base}/upgrade` } });
+  },
   ...Object.fromEntries(
     (['rfc7009', 'bearer', 'path', 'basic-json'] satisfies RevocationEndpoint['style'][]).map((style) => [
       `revocation (${style})`,
@@ -53,6 +62,7 @@ const calls: Record<string, (fetch: ProviderFetch, base: string, timeoutMs?: num
 const issuer = 'https://issuer.example';
 const tokenUrl = `${issuer}/token`;
 const keys = generateKeyPair('ES256');
+const further = { method: 'GET', grantType: 'exchange', tokenParameter: 'token', sendsClient: true } as const;
 
 function exchangeAt(fetch: ProviderFetch, server: Parameters<typeof serverFixture>[0]) {
   return exchangeCode({
@@ -226,8 +236,8 @@ test('53. T7. in production every URL of a custom provider is refused when it is
   });
   const message = expect.any(String);
   for (const base of [
-    // a sixth of them: each call of the matrix above goes through all
-    ...privateHosts.filter((_host, index) => index % 6 === 0).map((host) => `https://${host}`),
+    // a tenth of them: each call of the matrix above goes through all
+    ...privateHosts.filter((_host, index) => index % 10 === 0).map((host) => `https://${host}`),
     'http://provider.example.com',
     'https://a@b.example.com',
   ]) {
