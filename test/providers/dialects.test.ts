@@ -59,6 +59,8 @@ const client = { clientId: 'client-1', clientSecret: 's:e c%r+e/t=' };
 /** Values for the settings that entries declare: the first that its pattern takes. */
 const settings = [
   'acme',
+  'account',
+  'login',
   'acme-1',
   'eu',
   'com',
@@ -134,13 +136,17 @@ async function readAgain(entry: Entry, account: string) {
 
 const requests = (kind: SeenRequest['kind']) => simulator.seen.filter((request) => request.kind === kind);
 
+/** The service's own, and that of the browser that these tests play. */
+const usualAgents = ['app-user-connectors', 'node'];
 const unsaid =
-  /^(?:host|connection|content-length|user-agent|accept|accept-encoding|accept-language|sec-fetch-mode|transfer-encoding|x-account)$/;
+  /^(?:host|connection|content-length|accept|accept-encoding|accept-language|sec-fetch-mode|transfer-encoding|x-account)$/;
 
 /** A request as text, with what chance has made replaced. */
 function shown(request: SeenRequest | undefined): string {
   if (!request) return 'none';
-  const headers = Object.entries(request.headers).filter(([name]) => !unsaid.test(name));
+  const headers = Object.entries(request.headers).filter(
+    ([name, value]) => !unsaid.test(name) && !usualAgents.includes(value),
+  );
   const lines = [
     `${request.method} ${request.url}`,
     ...headers.sort(([a], [b]) => a.localeCompare(b)).map(([name, value]) => `${name}: ${value}`),
@@ -348,3 +354,8 @@ test.each(having('regionalOrigin'))(
     expect(simulator.faults.splice(0)).toEqual([]);
   },
 );
+
+test('every dialect that is told of is one of an entry', () => {
+  const keys = searchProviders(null).map(({ key }) => key);
+  expect(Object.keys(dialects).filter((key) => !keys.includes(key))).toEqual([]);
+});

@@ -19,6 +19,8 @@ export interface RecordedAnswer {
 export interface Dialect {
   /** How the answer to a code, and to a refresh, is written. The simulator adds what the entry itself asks for. */
   tokens?: (plain: PlainTokens) => unknown;
+  /** The status of an answer with tokens; 200 unless it says otherwise. */
+  status?: number;
   /** Whether the answer to a refresh lies at the top although the first one nests it. */
   refreshesAtTop?: boolean;
   /** Whether a refresh gives a new refresh token and ends the old one: so unless it says otherwise. */
@@ -58,7 +60,10 @@ const meta: Dialect = {
 };
 const notOAuth: RecordedAnswer[] = [answer(500, { message: 'Internal error' }), answer(400, { message: 'no' })];
 
-/** By the catalogue's key. Who is not here answers in plain OAuth 2.0. */
+/**
+ * By the catalogue's key. Who is not here answers in plain OAuth 2.0. The answers are as the providers' documentation, other
+ * clients' sources or reports of their users have them, abridged; what the service makes of them is what is tested.
+ */
 export const dialects: Readonly<Record<string, Dialect>> = {
   gmail: google,
   googleads: google,
@@ -120,5 +125,14 @@ export const dialects: Readonly<Record<string, Dialect>> = {
   shopify: { tokens: (plain) => without(plain, 'token_type') },
   square: { undecided: [answer(500, { errors: [{ category: 'API_ERROR', code: 'INTERNAL_SERVER_ERROR' }] })] },
   typeform: { undecided: [answer(500, { code: 'INTERNAL_SERVER_ERROR', description: 'x' })] },
+  figma: { undecided: [answer(400, { error: true, status: 400, message: 'Bad request' })] },
+  intercom: { undecided: [answer(500, { type: 'error.list', errors: [{ code: 'server_error', message: 'x' }] })] },
+  reddit: { rotates: false, undecided: [answer(400, { message: 'Bad Request', error: 400 })] },
+  snowflake: {
+    rotates: false,
+    dead: [answer(400, { data: null, error: 'invalid_grant', code: null, message: 'x', success: false })],
+  },
+  spotify: { rotates: false },
+  supabase: { status: 201 },
   splitwise: { tokens: (plain) => without(plain, 'expires_in', 'scope') },
 };

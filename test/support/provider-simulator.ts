@@ -252,7 +252,8 @@ export async function startProviderSimulator(now: () => Date): Promise<ProviderS
       scope: granted.join(server.scopeSeparator),
     };
     const written = dialect.tokens?.(plain) ?? plain;
-    if (typeof written === 'string') return { status: 200, body: written };
+    const { status = 200 } = dialect;
+    if (typeof written === 'string') return { status, body: written };
     const isNested = server.tokenPath !== null && !(isRefresh && dialect.refreshesAtTop);
     const body: Record<string, unknown> = {};
     if (isNested) put(body, server.tokenPath ?? '', written);
@@ -276,7 +277,7 @@ export async function startProviderSimulator(now: () => Date): Promise<ProviderS
         .setExpirationTime(seconds + 600)
         .sign(privateKey);
     }
-    return { status: 200, body };
+    return { status, body };
   }
 
   function identify({ server }: Role, request: SeenRequest): RecordedAnswer {
@@ -363,6 +364,7 @@ export async function startProviderSimulator(now: () => Date): Promise<ProviderS
       fixed.clear();
       count = 0;
       seen.length = 0;
+      faults.length = 0;
     },
     around: (fetch) => (url, init) => {
       check(checkProviderUrl(url, strict) === null, `${url} is no address that may be asked`);
