@@ -27,7 +27,7 @@ import { Secret } from './lib/secret.ts';
 import { StartupError } from './lib/startup-error.ts';
 import { UnavailableError } from './lib/unavailable-error.ts';
 import { createStatusEvents } from './events/status-events.ts';
-import { checkProviderUrl, createProviderFetch, type ProviderFetchPolicy } from './oauth/fetch.ts';
+import { checkProviderUrl, createProviderFetch, type ProviderFetch, type ProviderFetchPolicy } from './oauth/fetch.ts';
 import { type ExportAudit, exportAudit } from './workspaces/audit-list.ts';
 import { createReadAudit } from './workspaces/audit-reads.ts';
 import { createAuditTasks } from './workspaces/audit-seal.ts';
@@ -44,6 +44,8 @@ export interface Overrides {
   /** How often idle grants and old audit rows are looked for. */
   sweepMs?: number;
   lookup?: NonNullable<ProviderFetchPolicy['lookup']>;
+  /** Stands around what asks providers, and may send a request to another place. */
+  aroundProviderFetch?: (fetch: ProviderFetch) => ProviderFetch;
 }
 
 export interface App {
@@ -86,7 +88,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   };
   const provider = createProviderFetch(policy);
   closers.push(() => provider.close());
-  const { fetch } = provider;
+  const fetch = overrides.aroundProviderFetch?.(provider.fetch) ?? provider.fetch;
   const resolveServer = createResolveServer({ fetch, clock });
   const localEvents = createStatusEvents();
   const redis =

@@ -213,10 +213,10 @@ function request(
 function requestHeaders(headers: Record<string, string> = {}): Record<string, string> {
   const lowerCase = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
   return {
+    'user-agent': 'app-user-connectors', // a provider may want another one, such as Reddit
     ...Object.fromEntries(lowerCase),
     accept: 'application/json',
     'accept-encoding': 'identity',
-    'user-agent': 'app-user-connectors',
   };
 }
 

@@ -29,13 +29,18 @@ export function libraryFetch(
       const parameters = body && new URLSearchParams(renamed(parameterNames, Object.fromEntries(body)));
       const answer = await fetch(url, {
         method,
-        headers: { ...headers, ...options.headers, ...(body && contentType(bodyFormat)) },
+        headers: { ...withoutUserAgent(headers), ...options.headers, ...(body && contentType(bodyFormat)) },
         ...(parameters && { body: bodyText(bodyFormat, parameters) }),
         ...(timeoutMs === undefined ? {} : { timeoutMs }),
       });
       return read(answer);
     },
   };
+}
+
+/** The library would speak in its own name. */
+function withoutUserAgent(headers: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'user-agent'));
 }
 
 type BodyFormat = AuthorizationServer['bodyFormat'];

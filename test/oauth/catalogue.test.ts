@@ -116,6 +116,8 @@ describe.each(searchProviders(null).map((provider) => [provider.key, provider] a
   });
 });
 
+const exchange = { method: 'GET', grantType: 'x', tokenParameter: 'y', sendsClient: false } as const;
+
 const desk: Provider = {
   ...findProvider('github')!,
   configFields: [{ name: 'subdomain', description: '', required: true, pattern: '^[^/]+$', errorText: '' }],
@@ -124,6 +126,9 @@ const desk: Provider = {
     authorizationUrl: 'https://{subdomain}.desk.example/authorize',
     tokenUrl: 'https://{subdomain}.desk.example/token?of={subdomain}',
     jwksUrl: 'https://{subdomain}.desk.example/keys',
+    refreshUrl: 'https://{subdomain}.desk.example/refresh',
+    renewal: { ...exchange, url: 'https://{subdomain}.desk.example/renew' },
+    upgrade: { ...exchange, url: 'https://{subdomain}.desk.example/upgrade' },
     revocation: { url: 'https://{subdomain}.desk.example/tokens/{token}', style: 'path', token: 'access' },
     identity: { url: 'https://{subdomain}.desk.example/me', method: 'GET', idPaths: [], emailPaths: [], namePaths: [] },
   }),
@@ -135,6 +140,9 @@ test('settings fill the endpoints', () => {
     authorizationUrl: 'https://site-1.desk.example/authorize',
     tokenUrl: 'https://site-1.desk.example/token?of=site-1',
     jwksUrl: 'https://site-1.desk.example/keys',
+    refreshUrl: 'https://site-1.desk.example/refresh',
+    renewal: { url: 'https://site-1.desk.example/renew' },
+    upgrade: { url: 'https://site-1.desk.example/upgrade' },
     revocation: { url: 'https://site-1.desk.example/tokens/{token}' },
     identity: { url: 'https://site-1.desk.example/me' },
   });

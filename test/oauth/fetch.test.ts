@@ -154,7 +154,7 @@ test('T7. localhost by name must resolve to loopback', async () => {
 
 const local = { allowLoopback: true };
 
-test('a request carries what it was given and always the same about itself', async () => {
+test('a request carries what it was given, and speaks in its own name unless it is given another', async () => {
   const server = await serve((request, response) => {
     let body = '';
     request.setEncoding('utf8').on('data', (chunk) => (body += chunk));
@@ -165,7 +165,7 @@ test('a request carries what it was given and always the same about itself', asy
   });
   const answer = await fetchWith(local)(`${server.url}token?x=1`, {
     method: 'POST',
-    headers: { Accept: 'text/html', 'User-Agent': 'evil', 'Content-Type': 'text/plain', 'x-own': '1' },
+    headers: { Accept: 'text/html', 'Content-Type': 'text/plain', 'x-own': '1' },
     body: 'é=1',
   });
   expect(answer.status).toBe(201);
@@ -180,6 +180,8 @@ test('a request carries what it was given and always the same about itself', asy
     'x-own': '1',
     connection: 'close',
   });
+  const other = await fetchWith(local)(server.url, { method: 'GET', headers: { 'User-Agent': 'own name' } });
+  expect(JSON.parse(other.body)).toMatchObject({ headers: { 'user-agent': 'own name' } });
 });
 
 test.each([301, 302, 303, 307, 308])('T7. a %i is not followed', async (status) => {

@@ -46,20 +46,27 @@ export interface Service {
   graphql(query: string, variables?: Record<string, unknown>, headers?: Record<string, string>): Promise<GraphqlAnswer>;
 }
 
+/** Closes what a test has opened: when the test has finished, unless a whole file shares it. */
+export type OnFinished = (close: () => Promise<void>) => void;
+
 /** A database of the test's own on the PostgreSQL server. */
-export async function ownPostgres(): Promise<string> {
+export async function ownPostgres(onFinished: OnFinished = onTestFinished): Promise<string> {
   const template = inject('databaseTemplate');
   if (!template) throw new Error('PostgreSQL is not there.');
   const database = await createDatabase(template.serverUrl, template.name);
-  onTestFinished(() => database.drop());
+  onFinished(() => database.drop());
   return database.url;
 }
 
 /** A service of the test's own, on a database of its own; stopped when the test has finished. `env` overrides the environment. */
-export async function startService(env: Record<string, string> = {}, overrides: Overrides = {}): Promise<Service> {
+export async function startService(
+  env: Record<string, string> = {},
+  overrides: Overrides = {},
+  onFinished: OnFinished = onTestFinished,
+): Promise<Service> {
   const port = await freePort();
   const isEmbedded = !inject('onPostgres') || env.DATABASE_URL || overrides.snapshot || env.DATA_DIR;
-  const stores = isEmbedded ? {} : { DATABASE_URL: await ownPostgres(), REDIS_URL: inject('redisUrl') ?? '' };
+  const stores = isEmbedded ? {} : { DATABASE_URL: await ownPostgres(onFinished), REDIS_URL: inject('redisUrl') ?? '' };
   const config = parseConfig({
     PORT: String(port),
     DATA_DIR: 'memory://',
@@ -77,7 +84,7 @@ export async function startService(env: Record<string, string> = {}, overrides: 
     ...(!isAgain && { snapshot: new Blob([readFileSync(inject('databaseSnapshot'))]) }),
     ...overrides,
   });
-  onTestFinished(() => app.stop());
+  onFinished(() => app.stop());
   return {
     app,
     config,
