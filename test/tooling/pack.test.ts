@@ -75,7 +75,7 @@ describe('npm pack, installed into an empty project', () => {
     run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...args], cwd);
 
   beforeAll(() => {
-    // what `prepack` does for the library; the rest of the build says nothing about it, and takes long
+    // the library's part of `npm run build`; the rest says nothing about it, and takes long
     tsc(['-p', 'tsconfig.client.json'], root);
     const packed = run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], root).trim();
     mkdirSync(installed, { recursive: true });
