@@ -1,6 +1,7 @@
 /** Runs the benchmarks, all or those named on the command line, one after the other. See the README. */
 import { audit } from './audit.ts';
 import { fanOut } from './fan-out.ts';
+import { peers } from './peers.ts';
 import { scopeEdit } from './scope-edit.ts';
 import { stampede } from './stampede.ts';
 import { type Cleanup, createCleanup } from './support/cleanup.ts';
@@ -14,6 +15,7 @@ const benchmarks: Record<string, (cleanup: Cleanup) => Promise<Figure[]>> = {
   'fan-out': fanOut,
   'token-read': tokenRead,
   audit,
+  peers,
 };
 
 const named = process.argv.slice(2);

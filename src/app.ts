@@ -18,6 +18,7 @@ import type { Features } from './graphql/context.ts';
 import type { GraphiqlTab } from './http/graphiql.ts';
 import { createGraphqlYoga } from './http/graphql.ts';
 import { createHttpServer, createRouter } from './http/server.ts';
+import { createTokenReadRoute } from './http/token-read.ts';
 import { createWebsocket } from './http/websocket.ts';
 import { createIdentify } from './identity/caller.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
@@ -73,7 +74,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   });
   closers.push(database.close);
   const keyring: Keyring = config.keyring ?? parseKeyring(developmentKeys(config.dataDir));
-  const { db } = database;
+  const { db, readPrepared } = database;
   const sharedClock = config.databaseUrl && !overrides.clock ? await createDatabaseClock(db) : null;
   const clock = overrides.clock ?? sharedClock ?? systemClock;
   const readAudit = createReadAudit({ db, clock, log });
@@ -121,6 +122,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
 
   const features: Features = {
     ...parts,
+    readPrepared,
     background,
     noteTokenRead: readAudit.note,
     refresh,
@@ -132,7 +134,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const isUnavailable = (error: unknown) => error instanceof UnavailableError || isDatabaseUnavailable(error);
   const operatorKey = config.operatorKey ?? new Secret(crypto.randomUUID());
   const { publicUrl, admin, graphiql } = config;
-  const identify = createIdentify({ db, clock, keyring, fetch, operatorKey, admin, publicUrl });
+  const { identify, recall } = createIdentify({ db, clock, keyring, fetch, operatorKey, admin, publicUrl });
   const yoga = createGraphqlYoga({
     features,
     identify,
@@ -163,7 +165,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   return {
     fetch: router,
     async listen() {
-      const server = createHttpServer(router, websocket, { log, trustProxy: config.trustProxy });
+      const tokenReads = createTokenReadRoute({ yoga, identify, recall, features });
+      const server = createHttpServer({ router, tokenReads, websocket, log, trustProxy: config.trustProxy });
       await new Promise<void>((resolve, reject) => {
         server.once('error', (error: NodeJS.ErrnoException) => {
           reject(

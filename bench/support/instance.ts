@@ -4,10 +4,16 @@ import { fileURLToPath } from 'node:url';
 import { Pool } from 'undici';
 import type { Cleanup } from './cleanup.ts';
 
-/** One process of the built service. */
-export interface Instance {
-  /** Where it listens, with a port of its own. */
+/** A server that runs as a process of its own, with a port of its own. */
+export interface Served {
   url: string;
+  pid: number;
+  /** As many sockets as there are callers: a load decides by itself how many requests it has under way. */
+  pool: Pool;
+}
+
+/** One process of the built service. */
+export interface Instance extends Served {
   /** Sends one operation. The body is text, so that a load can be made up before it is timed. */
   send<T = Record<string, unknown>>(body: string, headers: Record<string, string>): Promise<T>;
   /** Fetches a path as a browser does, without following redirects. */
@@ -42,9 +48,9 @@ function environment(options: InstanceOptions): Record<string, string> {
   };
 }
 
-/** Starts the service as a process, and waits until it listens. */
-export async function startInstance(cleanup: Cleanup, options: InstanceOptions): Promise<Instance> {
-  const child = spawn(process.execPath, [entry], { env: environment(options), stdio: ['ignore', 'pipe', 'inherit'] });
+/** Starts a program that prints `Listening on` and its address, and waits until it does. */
+export async function startServer(cleanup: Cleanup, args: string[], env: Record<string, string>): Promise<Served> {
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'exit');
   cleanup.add(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -66,11 +72,21 @@ export async function startInstance(cleanup: Cleanup, options: InstanceOptions):
     child.once('exit', (code) => reject(new Error(`An instance ended with ${code}: ${printed}`)));
   });
   const url = `http://127.0.0.1:${port}`;
-  // as many sockets as there are callers: a load decides by itself how many requests it has under way
   const pool = new Pool(url, { connections: null, pipelining: 1, headersTimeout: 120_000, bodyTimeout: 120_000 });
   cleanup.add(() => pool.destroy());
+  return { url, pid: child.pid ?? 0, pool };
+}
+
+/** Starts the service as a process, and waits until it listens. */
+export async function startInstance(cleanup: Cleanup, options: InstanceOptions): Promise<Instance> {
+  const served = await startServer(
+    cleanup,
+    [...(process.env.BENCH_PROFILE ? ['--cpu-prof', '--cpu-prof-dir', process.env.BENCH_PROFILE] : []), entry],
+    environment(options),
+  );
+  const { pool } = served;
   return {
-    url,
+    ...served,
     async send<T>(body: string, headers: Record<string, string>) {
       const answer = await pool.request({
         path: '/graphql',

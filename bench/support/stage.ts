@@ -21,6 +21,8 @@ export interface Stage {
   first: Instance;
   instances: Instance[];
   keyring: Keyring;
+  /** The secret that the app's identity tokens are signed with. */
+  identityKey: Uint8Array;
   appId: string;
   workspaceId: string;
   /** What an admin sends. */
@@ -36,7 +38,7 @@ export interface Stage {
 
 const publicUrl = 'https://connect.example.com';
 const appOrigin = 'https://app.example.com';
-const identity = { issuer: 'https://identity.example.com', audience: 'bench' };
+export const benchIdentity = { issuer: 'https://identity.example.com', audience: 'bench' };
 const accessTokenSeconds = 24 * 3600;
 
 /** What a connector asks for. Two sets, for an edit to go back and forth between. */
@@ -118,7 +120,7 @@ export async function setStage(cleanup: Cleanup, options: { instances: number; r
       workspaceId: workspace.id,
       name: 'Bench',
       origins: [{ kind: 'LIVE', origin: appOrigin }],
-      identity: { secret: identity },
+      identity: { secret: benchIdentity },
     },
     owner,
   );
@@ -127,8 +129,8 @@ export async function setStage(cleanup: Cleanup, options: { instances: number; r
     new SignJWT()
       .setProtectedHeader({ alg: 'HS256' })
       .setSubject(person)
-      .setIssuer(identity.issuer)
-      .setAudience(identity.audience)
+      .setIssuer(benchIdentity.issuer)
+      .setAudience(benchIdentity.audience)
       .setExpirationTime('6h')
       .sign(identityKey);
 
@@ -138,6 +140,7 @@ export async function setStage(cleanup: Cleanup, options: { instances: number; r
     first,
     instances,
     keyring: parseKeyring(encryptionKeys),
+    identityKey,
     appId: created.app.id,
     workspaceId: workspace.id,
     owner,

@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import { DomainError } from '../lib/domain-error.ts';
 import { type AuditActor, byUser, recordAct } from '../workspaces/audit.ts';
 import type { NoteTokenRead } from '../workspaces/audit-reads.ts';
-import type { Caller } from '../workspaces/caller.ts';
+import { type Caller, CallerOutdated } from '../workspaces/caller.ts';
 import * as store from './store.ts';
 
 /** What an audit row says of the connection that something was done to. */
@@ -40,6 +40,7 @@ export async function auditedRead<T>(
     deps.noteTokenRead(caller, { ...ids, outcome: 'OK' });
     return answer;
   } catch (error) {
+    if (error instanceof CallerOutdated) throw error; // nothing was read yet: it begins anew
     const outcome = error instanceof DomainError ? error.code : 'INTERNAL_SERVER_ERROR';
     deps.noteTokenRead(caller, { ...ids, outcome });
     throw error;

@@ -42,7 +42,7 @@ export interface ConnectionView {
   endsAt: Date | null;
 }
 
-export function connectorFacts(connector: store.ConnectorInWorkspace): NonNullable<StatusFacts['connector']> {
+export function connectorFacts(connector: store.ReadConnector): NonNullable<StatusFacts['connector']> {
   const { deletedAt, clientFingerprint, scopesFingerprint, providerKey, kind, workspace } = connector;
   return {
     deletedAt,
@@ -57,8 +57,8 @@ export function connectorFacts(connector: store.ConnectorInWorkspace): NonNullab
 /** Puts together what is known. `connection` null: there is no row yet, which means not connected. */
 export function viewConnection(
   id: string,
-  connector: store.ConnectorInWorkspace,
-  connection: Connection | null,
+  connector: store.ReadConnector,
+  connection: store.ReadConnection | null,
   now: Date,
 ): ConnectionView {
   const status = deriveStatus({ connector: connectorFacts(connector), connection }, now);
@@ -82,12 +82,12 @@ export function viewConnection(
   };
 }
 
-function scopeAliasesOf({ providerKey }: Connector): Readonly<Record<string, string>> {
+function scopeAliasesOf({ providerKey }: store.ReadConnector): Readonly<Record<string, string>> {
   return findProvider(providerKey)?.server.scopeAliases ?? {};
 }
 
 /** The connector's settings and what the provider told at consent; the latter wins. */
-function configOf(connector: Connector, connection: Connection): NamedValue[] {
+function configOf(connector: store.ReadConnector, connection: store.ReadConnection): NamedValue[] {
   const entries = [connector.connectionConfig, connection.connectionConfig] as unknown as NamedValue[][];
   const merged = new Map(entries.flat().map(({ name, value }) => [name, value]));
   return [...merged].map(([name, value]) => ({ name, value }));

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import type { Db, Tx } from '../db/client.ts';
+import type { Db, ReadPrepared, Tx } from '../db/client.ts';
 import { type Connection, type Connector, type Credential, Prisma } from '../db/generated/prisma/client.ts';
 import type { ConnectBinding, ConnectorKind, ConnectorRefusal, Plan } from '../db/generated/prisma/enums.ts';
 
@@ -10,29 +10,117 @@ export type ConnectorInWorkspace = Connector & {
   workspace: { plan: Plan; switchedOff: { providerKey: string; kind: ConnectorKind }[] };
 };
 
+const readColumns = {
+  connector: [
+    'id',
+    'workspaceId',
+    'providerKey',
+    'kind',
+    'clientId',
+    'clientSecretSealed',
+    'custom',
+    'scopes',
+    'connectionConfig',
+    'clientFingerprint',
+    'scopesFingerprint',
+    'deletedAt',
+  ],
+  connection: [
+    'id',
+    'workspaceId',
+    'connectorId',
+    'appId',
+    'clientFingerprint',
+    'scopesFingerprint',
+    'requestedScopes',
+    'grantedScopes',
+    'accountId',
+    'accountEmail',
+    'accountName',
+    'connectionConfig',
+    'connectedAt',
+    'lastRefreshedAt',
+    'lastVerifiedAt',
+    'refusedAt',
+    'grantExpiresAt',
+    'disconnectedAt',
+  ],
+  credential: [
+    'connectionId',
+    'version',
+    'accessTokenSealed',
+    'refreshTokenSealed',
+    'tokenType',
+    'issuedAt',
+    'accessTokenExpiresAt',
+    'fingerprint',
+    'retryAt',
+  ],
+} as const;
+
+/** What of a connector a reader of its connections needs. */
+export type ReadConnector = Pick<ConnectorInWorkspace, (typeof readColumns.connector)[number] | 'workspace'>;
+export type ReadConnection = Pick<Connection, (typeof readColumns.connection)[number]>;
+export type ReadCredential = Pick<Credential, (typeof readColumns.credential)[number]>;
+
 /** A connector as it stands in its workspace, a connection that may not be there, and its tokens where they were asked for. */
 export interface ConnectionRow {
-  connector: ConnectorInWorkspace;
-  connection: Connection | null;
-  credential: Credential | null;
+  connector: ReadConnector;
+  connection: ReadConnection | null;
+  credential: ReadCredential | null;
 }
 
-/** Reads one connection of a workspace's connector, deleted connectors included, with its tokens. */
+const selected = Object.entries(readColumns).flatMap(([table, columns]) =>
+  columns.map((column) => `${table}."${column}" AS "${table}.${column}"`),
+);
+
+/** One round trip for all that a token read must know, the caller's key included. $4 is null where the caller is known already. */
+const findForRead = {
+  name: 'token-read',
+  text: `
+    SELECT ${selected.join(', ')}, workspace.plan,
+      EXISTS (SELECT FROM provider_availability off WHERE off."workspaceId" = connector."workspaceId"
+        AND off."providerKey" = connector."providerKey" AND off.kind = connector.kind) AS "isOff",
+      (SELECT app."updatedAt" FROM app_key JOIN app ON app.id = app_key."appId"
+        WHERE app_key.id = $4 AND app_key."revokedAt" IS NULL AND app."deletedAt" IS NULL) AS "appAsOf"
+    FROM connector
+    JOIN workspace ON workspace.id = connector."workspaceId"
+    LEFT JOIN connection ON connection.id = $3 AND connection."connectorId" = connector.id
+    LEFT JOIN credential ON credential."connectionId" = connection.id
+    WHERE connector.id = $1 AND connector."workspaceId" = $2`,
+};
+
+type Flat = Record<string, unknown> & { plan: Plan; isOff: boolean; appAsOf: Date | null };
+
+/**
+ * Reads one connection of a workspace's connector, deleted connectors included, with its tokens. `appAsOf` is when the app
+ * last changed, as far as the app key by `appKeyId` still stands for it.
+ */
 export async function findWithCredential(
-  db: Db,
-  key: { connectorId: string; workspaceId: string; connectionId: string },
-): Promise<ConnectionRow | null> {
-  const row = await db.connector.findFirst({
-    where: { id: key.connectorId, workspaceId: key.workspaceId },
-    include: {
-      workspace: standing,
-      connections: { where: { id: key.connectionId }, include: { credential: true } },
-    },
-  });
+  readPrepared: ReadPrepared,
+  key: { connectorId: string; workspaceId: string; connectionId: string; appKeyId: string | null },
+): Promise<(ConnectionRow & { appAsOf: Date | null }) | null> {
+  const [row] = await readPrepared<Flat>(findForRead, [
+    key.connectorId,
+    key.workspaceId,
+    key.connectionId,
+    key.appKeyId,
+  ]);
   if (!row) return null;
-  const { connections, ...connector } = row;
-  const { credential, ...connection } = connections[0] ?? { credential: null };
-  return { connector, connection: 'id' in connection ? connection : null, credential };
+  const connector = columnsOf<Omit<ReadConnector, 'workspace'>>(row, 'connector');
+  const { providerKey, kind } = connector;
+  return {
+    connector: { ...connector, workspace: { plan: row.plan, switchedOff: row.isOff ? [{ providerKey, kind }] : [] } },
+    connection: row['connection.id'] === null ? null : columnsOf<ReadConnection>(row, 'connection'),
+    credential: row['credential.connectionId'] === null ? null : columnsOf<ReadCredential>(row, 'credential'),
+    appAsOf: row.appAsOf,
+  };
+}
+
+function columnsOf<T>(row: Flat, table: keyof typeof readColumns): T {
+  const columns: Record<string, unknown> = {};
+  for (const column of readColumns[table]) columns[column] = row[`${table}.${column}`];
+  return columns as T;
 }
 
 /** Reads connectors of the given workspaces (null: of all), deleted ones included. */

@@ -1,7 +1,6 @@
 import type { ResolveServer } from '../connectors/server.ts';
 import type { Keyring } from '../crypto/keyring.ts';
-import type { Db } from '../db/client.ts';
-import type { Connection, Credential } from '../db/generated/prisma/client.ts';
+import type { Db, ReadPrepared } from '../db/client.ts';
 import type { ConnectorKind } from '../db/generated/prisma/enums.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Secret } from '../lib/secret.ts';
@@ -14,9 +13,11 @@ import { byService, recordAct } from '../workspaces/audit.ts';
 import {
   type Caller,
   type CallerApp,
+  CallerOutdated,
   callingApp,
   callingUser,
   requireBackend,
+  type RecalledKey,
   requireBackendWithUser,
 } from '../workspaces/caller.ts';
 import { NotFoundError, ValidationError } from '../workspaces/errors.ts';
@@ -31,6 +32,7 @@ import * as store from './store.ts';
 
 export interface TokenDeps {
   db: Db;
+  readPrepared: ReadPrepared;
   clock: Clock;
   keyring: Keyring;
   fetch: ProviderFetch;
@@ -87,7 +89,7 @@ async function readFresh(
   options: TokenReadOptions,
 ): Promise<TokenAnswer> {
   const { app, userId } = requireBackendWithUser(caller);
-  return readTokenOf(deps, { app, userId }, connectorId, options);
+  return readTokenOf(deps, { app, userId, recalled: recalledKey(caller) }, connectorId, options);
 }
 
 /**
@@ -103,23 +105,33 @@ export function readSharedToken(
   const app = callingApp(caller);
   const ids = { connectorId, connectionId: app && connectionId(connectorId, app.id, null) };
   return auditedRead(deps, caller, ids, async () => {
-    const subject = { app: requireBackend(caller), userId: null };
+    const subject = { app: requireBackend(caller), userId: null, recalled: recalledKey(caller) };
     return readTokenOf(deps, subject, connectorId, { ...options, acceptOutdatedScopes: false });
   });
+}
+
+function recalledKey(caller: Caller): RecalledKey | null {
+  return (caller.kind === 'backend-function' && caller.recalled) || null;
 }
 
 /** The token of an app's user or, where `userId` is null, of its shared account. */
 async function readTokenOf(
   deps: TokenDeps,
-  { app, userId }: { app: CallerApp; userId: string | null },
+  { app, userId, recalled }: { app: CallerApp; userId: string | null; recalled: RecalledKey | null },
   connectorId: string,
   options: TokenReadOptions,
 ): Promise<TokenAnswer> {
   const demand = readDemand(options);
-  const key = { connectorId, workspaceId: app.workspaceId, connectionId: connectionId(connectorId, app.id, userId) };
+  const key = {
+    connectorId,
+    workspaceId: app.workspaceId,
+    connectionId: connectionId(connectorId, app.id, userId),
+    appKeyId: recalled?.keyId ?? null,
+  };
   // Each turn acts on one version of the tokens. A refresh moves it; the second turn serves what it brought.
   for (let turn = 0; ; turn += 1) {
-    const row = await store.findWithCredential(deps.db, key);
+    const row = await store.findWithCredential(deps.readPrepared, key);
+    if (recalled && row?.appAsOf?.getTime() !== recalled.appAsOf.getTime()) throw new CallerOutdated();
     if (!row || row.connector.deletedAt) throw new NotFoundError('connector');
     assertKind(row.connector.kind, userId);
     const now = deps.clock.now();
@@ -170,8 +182,8 @@ const maxTurns = 3;
 
 function serve(
   deps: TokenDeps,
-  credential: Credential,
-  { providerKey }: store.ConnectorInWorkspace,
+  credential: store.ReadCredential,
+  { providerKey }: store.ReadConnector,
   view: ConnectionView,
 ): TokenAnswer {
   return {
@@ -217,7 +229,7 @@ async function verify(deps: TokenDeps, row: store.ConnectionRow): Promise<void> 
 async function resolveOrNull(
   { resolveServer }: TokenDeps,
   connector: store.ConnectionRow['connector'],
-  connection: Connection,
+  connection: store.ReadConnection,
 ): Promise<AuthorizationServer | null> {
   try {
     return await resolveServer(connector, keptOf(connection));

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
 import { PrismaPGlite } from 'pglite-prisma-adapter';
 import type { Secret } from '../lib/secret.ts';
 import { StartupError } from '../lib/startup-error.ts';
@@ -12,8 +13,21 @@ export type Db = PrismaClient;
 /** What a transaction's callback gets. */
 export type Tx = Parameters<Parameters<Db['$transaction']>[0]>[0];
 
+/** A statement that is asked so often that PostgreSQL prepares it once a connection, under its name. */
+export interface PreparedStatement {
+  name: string;
+  text: string;
+}
+
+/** Reads with a prepared statement, past Prisma. Instants come as Date, JSON as its value. */
+export type ReadPrepared = <Row extends object>(
+  statement: PreparedStatement,
+  values: readonly (string | null)[],
+) => Promise<Row[]>;
+
 export interface Database {
   db: Db;
+  readPrepared: ReadPrepared;
   close: () => Promise<void>;
 }
 
@@ -30,19 +44,23 @@ const queryTimeoutMs = 30_000;
 /** Opens the database. The embedded one is migrated first; a PostgreSQL server is migrated by `npm run db:migrate`. */
 export async function openDatabase(location: DatabaseLocation): Promise<Database> {
   if (location.databaseUrl) {
-    const db = new PrismaClient({
-      adapter: new PrismaPg({
-        connectionString: location.databaseUrl.reveal(),
-        connectionTimeoutMillis: transactionOptions.maxWait,
-        keepAlive: true,
-        // a server that has gone silent would be waited for as long as the connection stands
-        query_timeout: queryTimeoutMs,
-        statement_timeout: queryTimeoutMs,
-      }),
-      transactionOptions,
+    const pool = new pg.Pool({
+      connectionString: location.databaseUrl.reveal(),
+      connectionTimeoutMillis: transactionOptions.maxWait,
+      keepAlive: true,
+      // a server that has gone silent would be waited for as long as the connection stands
+      query_timeout: queryTimeoutMs,
+      statement_timeout: queryTimeoutMs,
     });
+    pool.on('error', () => {}); // of an idle connection, which the pool replaces
+    const db = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: true }), transactionOptions });
     await assertMigrated(db);
-    return { db, close: () => db.$disconnect() };
+    return {
+      db,
+      readPrepared: async <Row extends object>(statement: PreparedStatement, values: readonly (string | null)[]) =>
+        (await pool.query<Row>({ ...statement, values: [...values] })).rows,
+      close: () => db.$disconnect(),
+    };
   }
   const { dataDir, snapshot } = location;
   const unlock = dataDir === null ? () => {} : await lockDataDir(dataDir);
@@ -55,6 +73,8 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
     const db = new PrismaClient({ adapter: new PrismaPGlite(pglite), transactionOptions });
     return {
       db,
+      // through Prisma, whose transactions have the one connection to themselves
+      readPrepared: ({ text }, values) => db.$queryRawUnsafe(text, ...values),
       async close() {
         await db.$disconnect();
         await pglite.close();

@@ -4,7 +4,7 @@ import type { WatchStatus } from '../connections/status.ts';
 import type { TokenDeps } from '../connections/token.ts';
 import type { ConnectorDeps } from '../connectors/manage.ts';
 import type { Plan } from '../db/generated/prisma/enums.ts';
-import type { Caller } from '../workspaces/caller.ts';
+import { type Caller, CallerOutdated } from '../workspaces/caller.ts';
 
 /** What the features need, built once in app.ts. */
 export type Features = ConnectDeps &
@@ -21,4 +21,15 @@ export interface GraphqlContext {
   request: StartingRequest;
   /** Adds a cookie to the answer. Without effect over WebSocket, where no flow is bound to one. */
   setCookie: (cookie: FlowCookie) => void;
+}
+
+/** Reads as the operation's caller. One who was only recalled, and is not what they were, is identified anew first. */
+export async function asCurrentCaller<T>(context: GraphqlContext, read: (caller: Caller) => Promise<T>): Promise<T> {
+  try {
+    return await read(context.caller);
+  } catch (error) {
+    if (!(error instanceof CallerOutdated)) throw error;
+    context.caller = await context.identify();
+    return read(context.caller);
+  }
 }

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServerAdapter } from '@whatwg-node/server';
 import type { ConnectDeps } from '../connections/connect.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -8,6 +8,7 @@ import { adminConsole, consolePath } from './console.ts';
 import { type Yoga, refuseGraphqlRequest } from './graphql.ts';
 import { healthz, type Pings, readyz, unavailableSentence } from './health.ts';
 import { oauthCallback } from './oauth-callback.ts';
+import type { TokenReadRoute } from './token-read.ts';
 import type { Websocket } from './websocket.ts';
 
 export interface RouterDeps {
@@ -60,12 +61,19 @@ export function createRouter(deps: RouterDeps): (request: Request) => Promise<Re
 }
 
 /** Serves the routes and the WebSocket over node:http, with one log line a request. */
-export function createHttpServer(
-  router: (request: Request) => Promise<Response>,
-  websocket: Websocket,
-  deps: { log: Logger; trustProxy: number },
-): Server {
-  const adapter = createServerAdapter(router);
+export function createHttpServer(deps: {
+  router: (request: Request) => Promise<Response>;
+  tokenReads: TokenReadRoute;
+  websocket: Websocket;
+  log: Logger;
+  trustProxy: number;
+}): Server {
+  const { websocket } = deps;
+  const adapter = createServerAdapter(deps.router);
+  const answer = async (request: IncomingMessage, response: ServerResponse) => {
+    const passed = await deps.tokenReads(request, response);
+    if (passed) await adapter.handle(passed, response);
+  };
   const server = createServer((request, response) => {
     const startedAt = performance.now();
     response.once('close', () => {
@@ -74,7 +82,7 @@ export function createHttpServer(
       const ip = clientAddress(request, deps.trustProxy);
       deps.log.info({ method: request.method, path, status: response.statusCode, ms, ip }, 'request');
     });
-    void adapter.handle(request, response);
+    void answer(request, response);
   });
   server.on('upgrade', (request, socket, head) => {
     if (pathOf(request) === '/graphql') websocket.upgrade(request, socket, head);

@@ -1,6 +1,7 @@
-import { timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import DataLoader from 'dataloader';
 import { createRemoteJWKSet, customFetch, decodeJwt, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { LRUCache } from 'lru-cache';
 import type { Keyring } from '../crypto/keyring.ts';
 import { open } from '../crypto/seal.ts';
 import type { Db } from '../db/client.ts';
@@ -52,9 +53,19 @@ const keysUnavailable =
 
 const notThisApps = 'The identity token is not valid for this app: check its issuer, audience and signature.';
 
-/** Makes the function that tells who is calling. It never throws for what a caller sends: that is an anonymous caller, with the reason. */
-export function createIdentify(deps: IdentityDeps): (credentials: Credentials) => Promise<Caller> {
+export interface Identity {
+  /** Tells who is calling. It never throws for what a caller sends: that is an anonymous caller, with the reason. */
+  identify: (credentials: Credentials) => Promise<Caller>;
+  /** The backend function that showed the same credentials before, to be confirmed by whoever acts on it; null where none did, or its identity token has ended. */
+  recall: (credentials: Credentials) => Caller | null;
+}
+
+/** How many pairs of an app's key and an identity token are remembered: some megabytes. */
+const maxRecalled = 20_000;
+
+export function createIdentify(deps: IdentityDeps): Identity {
   const keySets = new Map<string, JWTVerifyGetKey>();
+  const recalled = new LRUCache<string, Extract<Caller, { kind: 'backend-function' }>>({ max: maxRecalled });
   const operatorHash = Buffer.from(sha256Hex(deps.operatorKey.reveal()));
 
   // streams ask all at once when something changes; an answer is never kept
@@ -132,7 +143,12 @@ export function createIdentify(deps: IdentityDeps): (credentials: Credentials) =
     return { kind: 'app-user', app: callerApp(app, origin), ...user };
   }
 
-  async function backendFunction(key: string, onBehalfOf: string | null, origin: string | null): Promise<Caller> {
+  async function backendFunction(
+    authorization: string,
+    key: string,
+    onBehalfOf: string | null,
+    origin: string | null,
+  ): Promise<Caller> {
     const found = await appKeys.load(sha256Hex(key));
     if (!found) throw new UnauthenticatedError('The app key is not known or was revoked.');
     const token = onBehalfOf === null ? null : bearer(onBehalfOf);
@@ -140,7 +156,10 @@ export function createIdentify(deps: IdentityDeps): (credentials: Credentials) =
       throw new UnauthenticatedError('On-Behalf-Of must be `Bearer <identity token>`.');
     }
     const user = token === null ? null : await verifyUser(found.app, token);
-    return { kind: 'backend-function', app: callerApp(found.app, origin), user };
+    const caller = { kind: 'backend-function', app: callerApp(found.app, origin), user } as const;
+    const still = { keyId: found.id, appAsOf: found.app.updatedAt };
+    if (origin === null) recalled.set(credentialsHash(authorization, onBehalfOf), { ...caller, recalled: still });
+    return caller;
   }
 
   async function member(token: string): Promise<Caller> {
@@ -159,20 +178,34 @@ export function createIdentify(deps: IdentityDeps): (credentials: Credentials) =
     return { kind: 'member', subject, memberships, expiresAt };
   }
 
-  return async ({ authorization, appId, onBehalfOf, origin }) => {
+  async function identify({ authorization, appId, onBehalfOf, origin }: Credentials): Promise<Caller> {
     try {
       if (authorization === null) throw new UnauthenticatedError('Sign in: there is no Authorization.');
       const token = bearer(authorization);
       if (token === null) throw new UnauthenticatedError('Authorization must be `Bearer <token>`.');
       if (timingSafeEqual(Buffer.from(sha256Hex(token)), operatorHash)) return { kind: 'operator' };
-      if (token.startsWith('apk_')) return await backendFunction(token, onBehalfOf, origin);
+      if (token.startsWith('apk_')) return await backendFunction(authorization, token, onBehalfOf, origin);
       if (appId !== null && !token.startsWith('wsk_')) return await appUser(appId, token, origin);
       return await member(token);
     } catch (error) {
       if (error instanceof UnauthenticatedError || error instanceof ForbiddenError) return { kind: 'anonymous', error };
       throw error;
     }
+  }
+
+  return {
+    identify,
+    recall({ authorization, onBehalfOf, origin }) {
+      if (authorization === null || origin !== null) return null;
+      const caller = recalled.get(credentialsHash(authorization, onBehalfOf));
+      return caller?.user && caller.user.expiresAt <= deps.clock.now() ? null : (caller ?? null);
+    },
   };
+}
+
+/** Credentials are remembered by their hash alone. */
+function credentialsHash(authorization: string, onBehalfOf: string | null): string {
+  return hash('sha256', JSON.stringify([authorization, onBehalfOf]), 'base64');
 }
 
 function bearer(header: string): string | null {

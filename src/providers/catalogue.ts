@@ -14,9 +14,11 @@ const modules = await Promise.all(
 );
 const providers = modules.map(({ provider }) => provider).sort((a, b) => a.name.localeCompare(b.name, 'en'));
 
+const byKey = new Map(providers.map((provider) => [provider.key, provider]));
+
 /** The entry with this very key; null where there is none. */
 export function findProvider(key: string): Provider | null {
-  return providers.find((provider) => provider.key === key) ?? null;
+  return byKey.get(key) ?? null;
 }
 
 /** The entries whose key, name, description or scopes hold the term, in any case; all without one. By name. */

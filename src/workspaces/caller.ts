@@ -25,7 +25,24 @@ export type Caller =
   | { kind: 'operator' }
   | Member
   | { kind: 'app-user'; app: CallerApp; userId: string; expiresAt: Date }
-  | { kind: 'backend-function'; app: CallerApp; user: { userId: string; expiresAt: Date } | null };
+  | {
+      kind: 'backend-function';
+      app: CallerApp;
+      user: { userId: string; expiresAt: Date } | null;
+      /** Where the caller was recognised by an earlier request: what must still be so. Only a read that looks it up may act on it. */
+      recalled?: RecalledKey;
+    };
+
+/** The app key that an earlier request showed, and as of when its app was known. */
+export interface RecalledKey {
+  keyId: string;
+  appAsOf: Date;
+}
+
+/** What was remembered of the caller is so no longer: ask again who calls. */
+export class CallerOutdated extends Error {
+  override readonly name = 'CallerOutdated';
+}
 
 /** An app user, whether they call themselves or through a backend function. */
 export interface CallingUser {

@@ -11,6 +11,7 @@ import { readSharedToken, readToken, type TokenAnswer } from '../../connections/
 import { idOf } from '../../lib/global-id.ts';
 import { NotFoundError } from '../../workspaces/errors.ts';
 import { builder } from '../builder.ts';
+import { asCurrentCaller } from '../context.ts';
 import { asValue, flowErrors, streamEnded, UserError } from '../errors.ts';
 import { ConnectBinding, ConnectionStatus, ReconnectReason } from './enums.ts';
 import { ConnectionConfigEntry } from './named-value.ts';
@@ -154,12 +155,14 @@ builder.queryField('currentAppUserConnection', (t) =>
           'The accessTokenFingerprint of a token that the provider refused: it is replaced, if it is still the stored one.',
       }),
     },
-    resolve: (_root, args, { caller, features }) =>
-      readToken(features, caller, idOf('Connector', args.connectorId) ?? '', {
-        minValiditySeconds: args.minValiditySeconds ?? null,
-        acceptOutdatedScopes: args.acceptOutdatedScopes ?? false,
-        rejectedTokenFingerprint: args.rejectedTokenFingerprint ?? null,
-      }),
+    resolve: (_root, args, context) =>
+      asCurrentCaller(context, (caller) =>
+        readToken(context.features, caller, idOf('Connector', args.connectorId) ?? '', {
+          minValiditySeconds: args.minValiditySeconds ?? null,
+          acceptOutdatedScopes: args.acceptOutdatedScopes ?? false,
+          rejectedTokenFingerprint: args.rejectedTokenFingerprint ?? null,
+        }),
+      ),
   }),
 );
 
@@ -182,11 +185,13 @@ builder.queryField('sharedConnection', (t) =>
           'The accessTokenFingerprint of a token that the provider refused: it is replaced, if it is still the stored one.',
       }),
     },
-    resolve: (_root, args, { caller, features }) =>
-      readSharedToken(features, caller, idOf('Connector', args.connectorId) ?? '', {
-        minValiditySeconds: args.minValiditySeconds ?? null,
-        rejectedTokenFingerprint: args.rejectedTokenFingerprint ?? null,
-      }),
+    resolve: (_root, args, context) =>
+      asCurrentCaller(context, (caller) =>
+        readSharedToken(context.features, caller, idOf('Connector', args.connectorId) ?? '', {
+          minValiditySeconds: args.minValiditySeconds ?? null,
+          rejectedTokenFingerprint: args.rejectedTokenFingerprint ?? null,
+        }),
+      ),
   }),
 );
 

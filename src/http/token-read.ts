@@ -1,0 +1,161 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type DocumentNode, execute, Kind, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
+import { LRUCache } from 'lru-cache';
+import type { Features, GraphqlContext } from '../graphql/context.ts';
+import type { Credentials, Identity } from '../identity/caller.ts';
+import type { Caller } from '../workspaces/caller.ts';
+import type { Yoga } from './graphql.ts';
+
+export interface TokenReadDeps extends Identity {
+  yoga: Yoga;
+  features: Features;
+}
+
+/** A request whose body has been read: what comes after finds it here. */
+export type ReadRequest = IncomingMessage & { body?: string };
+
+/** Answers a request that only reads tokens; answers the request itself where it is anything else, for others to answer. */
+export type TokenReadRoute = (request: IncomingMessage, response: ServerResponse) => Promise<ReadRequest | null>;
+
+/** A valid operation that reads tokens only. */
+interface Plan {
+  document: DocumentNode;
+  name: string | null;
+}
+
+interface Operation {
+  query: string;
+  operationName: string | null;
+  variables: Record<string, unknown>;
+}
+
+const maxBodyBytes = 16 * 1024;
+const maxPlans = 1_000;
+const tokenReads = new Set(['currentAppUserConnection', 'sharedConnection', '__typename']);
+const json = 'application/json; charset=utf-8';
+const graphqlJson = 'application/graphql-response+json; charset=utf-8';
+
+/**
+ * The straight way for what stands in front of every call to a provider: a backend function's operation that does nothing but
+ * read tokens. Schema, validation, resolvers and rules are those of every other operation; left out are the fetch API in
+ * between, and looking up again who is calling, which the read's one statement does. Whatever is not plain success goes the
+ * usual way, and is answered there.
+ */
+export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
+  const plans = new LRUCache<string, { plan: Plan | null }>({ max: maxPlans });
+  const { schema, parse, validate } = deps.yoga.getEnveloped({} as never);
+
+  /** Null where the document is not valid, or does more than to read tokens. */
+  function planOf(query: string): Plan | null {
+    const kept = plans.get(query);
+    if (kept) return kept.plan;
+    let plan: Plan | null = null;
+    try {
+      const document = parse(query);
+      const operation = onlyTokenRead(document);
+      if (operation && validate(schema, document).length === 0)
+        plan = { document, name: operation.name?.value ?? null };
+    } catch {
+      // the usual way says what is wrong with it
+    }
+    plans.set(query, { plan });
+    return plan;
+  }
+
+  async function answerOf(request: IncomingMessage, body: string): Promise<string | null> {
+    const operation = readOperation(body);
+    const plan = operation && planOf(operation.query);
+    if (!plan || (operation.operationName !== null && operation.operationName !== plan.name)) return null;
+    const credentials = credentialsOf(request);
+    const identify = () => deps.identify(credentials);
+    const caller: Caller = deps.recall(credentials) ?? (await identify());
+    const contextValue: GraphqlContext = {
+      caller,
+      identify,
+      features: deps.features,
+      request: { origin: null, secFetchSite: null },
+      setCookie: () => {},
+    };
+    const { document } = plan;
+    const result = await execute({ schema, document, contextValue, variableValues: operation.variables });
+    return result.errors ? null : JSON.stringify(result);
+  }
+
+  return async (request, response) => {
+    const type = answerType(request);
+    if (type === null) return request;
+    const body = await readBody(request);
+    if (body === null) return null; // the caller went away
+    const answer = await answerOf(request, body).catch(() => null);
+    if (answer === null) return Object.assign(request, { body });
+    response.writeHead(200, {
+      'content-type': type,
+      'cache-control': 'no-store',
+      'content-length': Buffer.byteLength(answer),
+    });
+    response.end(answer);
+    return null;
+  };
+}
+
+/** The document's one operation, where that reads tokens and does nothing else. */
+function onlyTokenRead({ definitions }: DocumentNode): OperationDefinitionNode | null {
+  const operations = definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
+  const [operation] = operations;
+  if (operations.length !== 1 || operation?.operation !== OperationTypeNode.QUERY) return null;
+  const { selections } = operation.selectionSet;
+  return selections.every((field) => field.kind === Kind.FIELD && tokenReads.has(field.name.value)) ? operation : null;
+}
+
+/** The type of the answer, where the request may be one of a backend function; null where it cannot. */
+function answerType({ method, url, headers }: IncomingMessage): string | null {
+  if (method !== 'POST' || url !== '/graphql' || headers.origin !== undefined) return null;
+  if (!headers.authorization?.startsWith('Bearer apk_')) return null;
+  if (headers['content-type'] !== 'application/json' && headers['content-type'] !== json) return null;
+  if (headers['content-encoding'] !== undefined || !(Number(headers['content-length']) <= maxBodyBytes)) return null;
+  const { accept = '*/*' } = headers;
+  if (accept === '*/*' || accept === 'application/json') return json;
+  return accept.startsWith('application/graphql-response+json') ? graphqlJson : null;
+}
+
+function readBody(request: IncomingMessage): Promise<string | null> {
+  return new Promise((resolve) => {
+    let first: Buffer | null = null;
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => {
+      if (first) chunks.push(chunk);
+      else first = chunk;
+    });
+    request.once('end', () => {
+      const whole = chunks.length === 0 ? first : Buffer.concat([first ?? Buffer.alloc(0), ...chunks]);
+      resolve(whole?.toString('utf8') ?? '');
+    });
+    request.once('close', () => resolve(null));
+  });
+}
+
+/** Null where the body holds anything else. */
+function readOperation(body: string): Operation | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    return null;
+  }
+  if (typeof value !== 'object' || value === null) return null;
+  const { query, variables = null, operationName = null, extensions } = value as Record<string, unknown>;
+  if (typeof query !== 'string' || extensions !== undefined) return null;
+  if (operationName !== null && typeof operationName !== 'string') return null;
+  if (typeof variables !== 'object' || Array.isArray(variables)) return null;
+  return { query, operationName, variables: { ...variables } };
+}
+
+function credentialsOf({ headers }: IncomingMessage): Credentials {
+  const onBehalfOf = headers['on-behalf-of'];
+  return {
+    authorization: headers.authorization ?? null,
+    appId: null,
+    onBehalfOf: typeof onBehalfOf === 'string' ? onBehalfOf : null,
+    origin: null,
+  };
+}
