@@ -8,7 +8,14 @@ export type NewAuditEvent = Omit<AuditEvent, 'sequence' | 'hash' | 'details'> & 
 
 /** A row that is there already is left alone: a batch whose answer was lost may be sent again. */
 export async function insertAuditEvents(db: Db | Tx, events: NewAuditEvent[]): Promise<void> {
-  await db.auditEvent.createMany({ data: events, skipDuplicates: true });
+  // one value for all rows: Prisma's createMany takes ten times as long over each
+  await db.$executeRaw`
+    INSERT INTO audit_event (id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details)
+    SELECT id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details
+    FROM jsonb_to_recordset(${JSON.stringify(events)}::jsonb) AS given(
+      id text, "workspaceId" text, at timestamptz, act "AuditAct", outcome text, "actorKind" "AuditActorKind", actor text,
+      "appId" text, "connectorId" text, "connectionId" text, "targetId" text, details jsonb)
+    ON CONFLICT (id) DO NOTHING`;
 }
 
 /** The place of a row among those of its workspace, by time. */
@@ -57,12 +64,11 @@ export async function takeChainTurn(tx: Tx): Promise<boolean> {
 
 /** The next rows that no chain holds yet, the oldest first. */
 export function findUnsealed(tx: Tx, before: Date, exceptWorkspaces: string[], limit: number) {
-  return tx.auditEvent.findMany({
-    where: { sequence: null, at: { lt: before }, workspaceId: { notIn: exceptWorkspaces } },
-    // `sequence` is the same for all of them; named, it lets the index give them in order, however many wait
-    orderBy: [{ sequence: 'asc' }, { at: 'asc' }, { id: 'asc' }],
-    take: limit,
-  });
+  // `sequence` is the same for all of them; named, it lets the index give them in order, however many wait
+  return tx.$queryRaw<AuditEvent[]>`
+    SELECT id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details
+    FROM audit_event WHERE sequence IS NULL AND at < ${before} AND "workspaceId" <> ALL(${exceptWorkspaces})
+    ORDER BY sequence, at, id LIMIT ${limit}`;
 }
 
 export function findChain(tx: Db | Tx, workspaceId: string) {
