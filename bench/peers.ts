@@ -12,9 +12,10 @@ import { tokenReadBody } from './support/token-read.ts';
 
 const connections = sized(10_000, 1_000);
 const readers = sized(1_000, 100);
-const concurrencies = process.env.C ? [Number(process.env.C)] : [1, 16, 64];
+const concurrencies = [1, 16, 64];
 const rounds = 3;
-const readsPerRound = (concurrency: number) => Number(process.env.N ?? 0) || sized(concurrency === 1 ? 2_000 : 12_000, 100);
+const readsPerRound = (concurrency: number) => sized(concurrency === 1 ? 2_000 : 12_000, 100);
+  Number(process.env.N ?? 0) || sized(concurrency === 1 ? 2_000 : 12_000, 100);
 
 /** One way to read a token: how to ask, and how to find the token in the answer. */
 interface Subject {

@@ -294,13 +294,13 @@ test('56. a clean stop loses no token read, however many are still to be written
 /** The part that writes token reads, on a database that is away until it is told otherwise. */
 function readAuditOnFailingDatabase() {
   const state = { isAway: true, written: 0, logs: [] as string[] };
-  const createMany = async ({ data }: { data: unknown[] }) => {
+  const $executeRaw = async (_statement: unknown, rows: string) => {
     if (state.isAway) throw new Error('away');
-    state.written += data.length;
+    state.written += (JSON.parse(rows) as unknown[]).length;
   };
   const say = (_fields: object, text: string) => void state.logs.push(text);
   const log = { warn: say, error: say } as unknown as Parameters<typeof createReadAudit>[0]['log'];
-  const db = { auditEvent: { createMany } } as unknown as Db;
+  const db = { $executeRaw } as unknown as Db;
   const audit = createReadAudit({ db, clock: createTestClock(), log });
   const app = { id: 'app', workspaceId: 'workspace', name: 'App', origins: [] };
   const note = () =>
