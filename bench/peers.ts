@@ -15,7 +15,6 @@ const readers = sized(1_000, 100);
 const concurrencies = [1, 16, 64];
 const rounds = 3;
 const readsPerRound = (concurrency: number) => sized(concurrency === 1 ? 2_000 : 12_000, 100);
-  Number(process.env.N ?? 0) || sized(concurrency === 1 ? 2_000 : 12_000, 100);
 
 /** One way to read a token: how to ask, and how to find the token in the answer. */
 interface Subject {
