@@ -3,14 +3,17 @@ import { mkdirSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { startDemo } from '../examples/scheduling-app/demo.ts';
+import { flowError } from '../src/connections/errors.ts';
+import { callbackPage } from '../src/http/callback-page.ts';
 import { chromiumIsAbsent, launchChromium } from '../test/support/chromium.ts';
 
 const folder = fileURLToPath(new URL('../docs/images/', import.meta.url));
 const longestBytes = 300_000;
 const graphiqlSize = { width: 1280, height: 720 };
 
-const browser = await launchChromium();
-if (!browser) throw new Error(chromiumIsAbsent);
+const launched = await launchChromium();
+if (!launched) throw new Error(chromiumIsAbsent);
+const browser = launched;
 const demo = await startDemo(process.env);
 mkdirSync(folder, { recursive: true });
 try {
@@ -50,10 +53,43 @@ try {
   await take(app, 'app-reconnect', { width: 760, height: await bottomOf(app) });
 
   await app.goto(`${demo.appUrl}/api/external-auth/callback?state=unknown&code=unknown`);
-  await take(app, 'callback-error', { width: 760, height: 440 });
+  await take(app, 'callback-error', { width: 760, height: 480 });
+  await takeCallbackPages();
 } finally {
   await browser.close();
   await demo.stop();
+}
+
+/**
+ * The page where a flow ends that has no page of an app to go back to, as a browser gets it. Here it is drawn from what it is told:
+ * the tests provoke each of these failures at a real provider.
+ */
+async function takeCallbackPages(): Promise<void> {
+  const redirectUri = 'https://preview-7.example.com/api/external-auth/callback';
+  const clientId = '1044718295-calendar.apps.example.com';
+  const shown = [
+    ['callback-connected', 'light', 'en', null],
+    ['callback-invalid-client', 'light', 'en', flowError('INVALID_CLIENT', { clientId })],
+    [
+      'callback-redirect-uri-dark',
+      'dark',
+      'en',
+      flowError('REDIRECT_URI_MISMATCH', { redirectUris: [redirectUri], clientId }),
+    ],
+    ['callback-invalid-client-german', 'light', 'de', flowError('INVALID_CLIENT', { clientId })],
+  ] as const;
+  for (const [name, colorScheme, language, error] of shown) {
+    const context = await browser.newContext({ deviceScaleFactor: 2, colorScheme });
+    const page = await context.newPage();
+    const answer = callbackPage({ error, openers: [] }, language, {});
+    const body = await answer.text();
+    const headers = Object.fromEntries(answer.headers);
+    await page.route('**/*', (route) => route.fulfill({ status: 200, headers, body }));
+    await page.goto('http://localhost/api/external-auth/callback');
+    const box = await page.locator('main').boundingBox();
+    await take(page, name, { width: 760, height: Math.ceil(box?.height ?? 0) + 80 });
+    await context.close();
+  }
 }
 
 async function take(

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { createWorker } from './background/worker.ts';
 import type { Config } from './config.ts';
+import { checkSaved } from './connections/check.ts';
 import { keepAlive } from './connections/keep-alive.ts';
 import { createRefresh } from './connections/refresh.ts';
 import { drainOutbox } from './connections/revoke.ts';
@@ -47,6 +48,8 @@ export interface Overrides {
   lookup?: NonNullable<ProviderFetchPolicy['lookup']>;
   /** Stands around what asks providers, and may send a request to another place. */
   aroundProviderFetch?: (fetch: ProviderFetch) => ProviderFetch;
+  /** Whether saving a connector has its provider try the settings; so it does unless told otherwise. */
+  asksProviderOnSave?: boolean;
 }
 
 export interface App {
@@ -120,6 +123,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     background(rotateAtStart({ db, keyring, log, signal: stopping.signal }));
   }
 
+  const { publicUrl, admin, graphiql } = config;
   const features: Features = {
     ...parts,
     readPrepared,
@@ -127,13 +131,14 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     noteTokenRead: readAudit.note,
     refresh,
     watchStatus: createWatchStatus(parts),
-    publicUrl: config.publicUrl,
+    publicUrl,
     defaultPlan: config.defaultPlan,
     checkUrl: (url) => checkProviderUrl(url, policy),
+    checkSaved: (connector, asksProvider) =>
+      checkSaved({ ...parts, publicUrl }, connector, asksProvider && (overrides.asksProviderOnSave ?? true)),
   };
   const isUnavailable = (error: unknown) => error instanceof UnavailableError || isDatabaseUnavailable(error);
   const operatorKey = config.operatorKey ?? new Secret(crypto.randomUUID());
-  const { publicUrl, admin, graphiql } = config;
   const { identify, recall } = createIdentify({ db, clock, keyring, fetch, operatorKey, admin, publicUrl });
   const yoga = createGraphqlYoga({
     features,

@@ -18,6 +18,8 @@ export interface CalendarClientRegistration {
   clientId?: string;
   clientSecret?: string;
   authentication?: Extract<ClientAuthMethod, 'client_secret_post' | 'client_secret_basic' | 'none'>;
+  /** What the client may ask for; everything unless given. */
+  scopes?: readonly string[];
 }
 
 export interface CalendarProviderOptions {
@@ -43,6 +45,12 @@ export interface CalendarProviderCounts {
 /** Runs around every request: answer by yourself, wait before or after `next()`, or break `ctx.res`. */
 export type AroundRequest = (ctx: KoaContextWithOIDC, next: () => Promise<void>) => Promise<void>;
 
+/** What the browser is sent back with. */
+export interface RefusedAccount {
+  error: string;
+  error_description: string;
+}
+
 export interface CalendarProvider extends CalendarClient {
   issuer: string;
   url: string;
@@ -58,6 +66,8 @@ export interface CalendarProvider extends CalendarClient {
   grants: () => GrantSummary[];
   /** Withdraws one grant with all its tokens, as the account's owner does in the provider's settings. */
   revokeGrant: (grantId: string) => boolean;
+  /** Lets an account use no OAuth app, as in testing mode or by an administrator's policy: its consent ends with this answer. */
+  refuseAccount: (accountId: string, answer: RefusedAccount) => void;
   setAccessTokenSeconds: (seconds: number) => void;
   /** Puts one function around every request until the answer is called. */
   around: (handler: AroundRequest) => () => void;
@@ -82,6 +92,7 @@ export async function startCalendarProvider(options: CalendarProviderOptions): P
   };
   let accessTokenSeconds = options.accessTokenSeconds ?? 30;
   const wrappers = new Set<AroundRequest>();
+  const refusedAccounts = new Map<string, RefusedAccount>();
 
   // The issuer's name contains the port, so the port has to be taken first.
   const server = createServer();
@@ -101,6 +112,7 @@ export async function startCalendarProvider(options: CalendarProviderOptions): P
       grant_types: ['authorization_code', 'refresh_token'],
       response_types: ['code'],
       token_endpoint_auth_method: authentication,
+      ...(registration.scopes ? { scope: registration.scopes.join(' ') } : {}),
       id_token_signed_response_alg: 'ES256',
     });
     return { clientId, clientSecret };
@@ -140,7 +152,7 @@ export async function startCalendarProvider(options: CalendarProviderOptions): P
       store.revokeGrant((await readForm(context)).get('grant') ?? '');
       return seeOther(context, '/');
     }
-    if (ctx.path.startsWith('/interaction/')) return interact(provider, context);
+    if (ctx.path.startsWith('/interaction/')) return interact(provider, context, refusedAccounts);
     await next();
   });
   const handle = provider.callback();
@@ -161,6 +173,7 @@ export async function startCalendarProvider(options: CalendarProviderOptions): P
       changeClient(clientId, () => ({ client_secret: clientSecret })),
     grants: listGrants,
     revokeGrant: store.revokeGrant,
+    refuseAccount: (accountId, answer) => void refusedAccounts.set(accountId, answer),
     setAccessTokenSeconds(seconds) {
       accessTokenSeconds = seconds;
     },
@@ -270,7 +283,11 @@ function count(ctx: KoaContextWithOIDC, counts: CalendarProviderCounts): void {
 }
 
 /** Choose the account, then allow or deny. Two plain forms; a client that posts both answers at once is served too. */
-async function interact(provider: Provider, ctx: KoaContextWithOIDC): Promise<void> {
+async function interact(
+  provider: Provider,
+  ctx: KoaContextWithOIDC,
+  refusedAccounts: ReadonlyMap<string, RefusedAccount>,
+): Promise<void> {
   const interaction = await provider.interactionDetails(ctx.req, ctx.res).catch(() => undefined);
   if (!interaction) {
     html(ctx, providerErrorPage('invalid_request', 'This sign-in has expired. Go back to the app and begin again.'));
@@ -291,6 +308,8 @@ async function interact(provider: Provider, ctx: KoaContextWithOIDC): Promise<vo
     return seeOther(ctx, await provider.interactionResult(ctx.req, ctx.res, result));
   }
   if (!account) return html(ctx, chooseAccountPage(clientName));
+  const refusal = refusedAccounts.get(account.id);
+  if (refusal) return seeOther(ctx, await provider.interactionResult(ctx.req, ctx.res, { ...refusal }));
   if (decision !== 'allow') return html(ctx, consentPage(clientName, account, known));
 
   const ticked = form.get('scope_choice') === 'listed' ? new Set(['openid', ...form.getAll('scope')]) : new Set(known);

@@ -22,9 +22,9 @@ export function actorOfFlow({ appId, userId, startedBy }: PendingFlow): AuditAct
 export async function failFlow(deps: { db: Db; clock: Clock }, flow: PendingFlow, error: DomainError): Promise<void> {
   const { workspaceId, connectorId, appId } = flow;
   await deps.db.$transaction(async (tx) => {
-    const { count } = await store.deleteFlow(tx, flow.id);
+    const isFirst = await store.failFlow(tx, flow.id, error.failure?.name ?? error.code, deps.clock.now());
     const act = { act: 'CONNECT_FAILED', workspaceId, connectorId, appId, outcome: error.code } as const;
-    if (count > 0) await recordAct(deps, tx, actorOfFlow(flow), act);
+    if (isFirst) await recordAct(deps, tx, actorOfFlow(flow), act);
   });
 }
 

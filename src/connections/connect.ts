@@ -8,13 +8,14 @@ import type { DomainError } from '../lib/domain-error.ts';
 import { globalId } from '../lib/global-id.ts';
 import { Secret, sha256Hex } from '../lib/secret.ts';
 import { buildAuthorizationUrl, newNonce, newPkce, newState } from '../oauth/authorization.ts';
+import { findProvider } from '../providers/catalogue.ts';
 import { type Caller, type CallerApp, requireUser } from '../workspaces/caller.ts';
 import { ValidationError } from '../workspaces/errors.ts';
 import { callbackOrigin, readOrigin, resolveReturnTo } from '../workspaces/origin.ts';
 import { findApp } from '../workspaces/store.ts';
 import { failFlow } from './audit.ts';
 import { connectionId } from './connection.ts';
-import { answerTooLarge, flowError } from './errors.ts';
+import { flowError, withFacts } from './errors.ts';
 import { type EstablishDeps, establish, flowConnector, flowOwner, usableConnector } from './establish.ts';
 import { asDomainError, askProvider, errorResponse } from './provider-failure.ts';
 import * as store from './store.ts';
@@ -154,7 +155,7 @@ export type CallbackOutcome =
   /** Send the browser back to the app. */
   | { kind: 'return'; to: string; clearCookie: FlowCookie | null }
   /** There is nowhere to send it: show the service's own page. `error` null: connected. */
-  | { kind: 'page'; error: DomainError | null; clearCookie: FlowCookie | null };
+  | { kind: 'page'; error: DomainError | null; clearCookie: FlowCookie | null; openers: string[] };
 
 /** The callback as the browser brings it. */
 export interface CallbackRequest {
@@ -171,18 +172,20 @@ export interface CallbackRequest {
 export async function finishConnect(deps: ConnectDeps, request: CallbackRequest): Promise<CallbackOutcome> {
   const state = single(request.params, 'state');
   const flow = state === null ? null : await store.useState(deps.db, sha256Hex(state), deps.clock.now());
-  if (!flow) return { kind: 'page', error: flowError('FLOW_EXPIRED'), clearCookie: null };
+  if (!flow) return pageWithoutFlow(flowError('FLOW_EXPIRED'));
   if (new URL(flow.redirectUri).pathname !== request.path) {
     await failFlow(deps, flow, flowError('FLOW_MISMATCH'));
-    return { kind: 'page', error: flowError('FLOW_MISMATCH'), clearCookie: null }; // another connector's answer (RFC 9700 4.4)
+    return pageWithoutFlow(flowError('FLOW_MISMATCH')); // another connector's answer (RFC 9700 4.4)
   }
   const cookie = flowCookie(flow);
   const cookieValue = flow.cookieHash === null ? null : request.cookie(cookie.name);
   const clearCookie = flow.cookieHash === null ? null : cookie;
-  const returnTo = await presentReturnTo(deps, flow);
+  const app = await findApp(deps.db, flow.appId);
+  const returnTo = app && flow.returnTo !== null ? resolveReturnTo(app, null, flow.returnTo) : null; // if it still is the app's own
   const answer = (result: Record<string, string>, error: DomainError | null): CallbackOutcome => {
     const to = returnTo && returnAddress(returnTo, flow.connectorId, result);
-    return to === null ? { kind: 'page', error, clearCookie } : { kind: 'return', to, clearCookie };
+    const openers = app?.origins.map(({ origin }) => origin) ?? [];
+    return to === null ? { kind: 'page', error, clearCookie, openers } : { kind: 'return', to, clearCookie };
   };
   try {
     const params = flow.responseSealed === null ? request.params : heldResponse(deps, flow, request.params);
@@ -195,10 +198,28 @@ export async function finishConnect(deps: ConnectDeps, request: CallbackRequest)
     if (returnTo === null) throw flowError('FLOW_MISMATCH'); // no page of the app could show the connect code
     return answer({ connect_code: await park(deps, flow, params) }, null);
   } catch (error) {
-    const known = asDomainError(error);
+    const known = await explained(deps, flow, error);
     await failFlow(deps, flow, known);
     return answer({ connection_error: known.code }, known);
   }
+}
+
+/** Where nothing is known of a flow, or it is not this one's, there is nobody to tell. */
+export function pageWithoutFlow(error: DomainError): CallbackOutcome {
+  return { kind: 'page', error, clearCookie: null, openers: [] };
+}
+
+/** Why a flow failed, with what its admin has to compare or paste: nothing that its authorization URL did not show. */
+async function explained(deps: ConnectDeps, flow: PendingFlow, error: unknown): Promise<DomainError> {
+  const known = asDomainError(error);
+  const [connector] = await store.findConnectors(deps.db, [flow.connectorId], [flow.workspaceId]);
+  const provider = findProvider(connector?.providerKey ?? '');
+  return withFacts(known, {
+    redirectUris: [flow.redirectUri],
+    scopes: flow.requestedScopes,
+    ...(connector?.clientId && { clientId: connector.clientId }),
+    ...(provider && { docsUrl: provider.docsUrl }),
+  });
 }
 
 /** The parameter of the GET after a form_post that shows it to come from the browser that posted. */
@@ -241,7 +262,7 @@ export async function completeConnect(deps: ConnectDeps, caller: Caller, connect
     if (!began(flow)) throw flowError('FLOW_MISMATCH');
     return await establish(deps, flow, openResponse(deps, flow));
   } catch (error) {
-    const known = asDomainError(error);
+    const known = await explained(deps, flow, error);
     await failFlow(deps, flow, known);
     throw known;
   }
@@ -337,12 +358,6 @@ function single(params: URLSearchParams, name: string): string | null {
 
 const resultParams = ['connector_id', 'connection_status', 'connection_error', 'connect_code'];
 
-/** Where to go on to, if it is still inside the app's own origins. */
-async function presentReturnTo(deps: ConnectDeps, flow: PendingFlow): Promise<string | null> {
-  const app = flow.returnTo === null ? null : await findApp(deps.db, flow.appId);
-  return app && flow.returnTo !== null ? resolveReturnTo(app, null, flow.returnTo) : null;
-}
-
 function returnAddress(returnTo: string, connectorId: string, result: Record<string, string>): string {
   const url = new URL(returnTo);
   for (const name of resultParams) url.searchParams.delete(name); // a page that starts again still shows how the last flow ended
@@ -354,7 +369,7 @@ function returnAddress(returnTo: string, connectorId: string, result: Record<str
 /** Before anything is parked: an answer that carries no code ends the flow. */
 function rejectErrorResponse(params: URLSearchParams): void {
   const error = params.get('error');
-  if (error !== null) throw errorResponse(error);
+  if (error !== null) throw errorResponse(error, params.get('error_description'));
   if (params.getAll('code').length !== 1) throw flowError('FLOW_MISMATCH');
-  if (params.toString().length > 16_384) throw answerTooLarge();
+  if (params.toString().length > 16_384) throw flowError('ANSWER_TOO_LARGE');
 }

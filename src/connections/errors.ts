@@ -1,3 +1,5 @@
+import { type FailureFacts, type FailureName, failures } from '../failures/failures.ts';
+import { failure } from '../failures/tell.ts';
 import { DomainError, type Remedy, remedy } from '../lib/domain-error.ts';
 import { ValidationError } from '../workspaces/errors.ts';
 import type { ReconnectReason } from './connection.ts';
@@ -44,7 +46,7 @@ export class AmbiguousProviderError extends ValidationError {
 }
 
 const reconnectSentences: Record<ReconnectReason, string> = {
-  SCOPES_CHANGED: 'The connector asks for other scopes than you have allowed.',
+  SCOPES_CHANGED: failures.SCOPES_CHANGED.sentence,
   CREDENTIALS_CHANGED: "The connector's client at the provider has changed.",
   ACCESS_REVOKED: 'The provider no longer accepts the access that you allowed.',
   GRANT_EXPIRED: 'The access that you allowed has expired.',
@@ -57,9 +59,11 @@ export class ReconnectRequiredError extends DomainError {
   readonly missingScopes: string[];
 
   constructor(reconnectReason: ReconnectReason, missingScopes: string[]) {
-    super(reconnectSentences[reconnectReason], {
-      remedy: remedy('USER', 'Press Reconnect and allow the access again.'),
-    });
+    const [, { remedy, failure: known }] = failure('SCOPES_CHANGED', { scopes: missingScopes });
+    super(
+      reconnectSentences[reconnectReason],
+      reconnectReason === 'SCOPES_CHANGED' ? { remedy, failure: known } : { remedy: { ...remedy, values: [] } },
+    );
     this.reconnectReason = reconnectReason;
     this.missingScopes = missingScopes;
   }
@@ -70,81 +74,22 @@ export class ProviderUnavailableError extends DomainError {
   readonly code = 'PROVIDER_UNAVAILABLE';
   readonly retryAfterSeconds: number;
 
-  /** `misconfigured`: the provider answers, but refuses the connector's client. `connecting`: a flow ended with this, and left nothing. */
-  constructor(retryAfterSeconds: number, { misconfigured = false, connecting = false } = {}) {
-    const again = `in ${retryAfterSeconds} seconds.`;
-    const left = connecting
-      ? `Nothing was connected; press Connect again ${again}`
-      : `The connection is kept; try again ${again}`;
-    const step = connecting ? `Press Connect again ${again}` : 'Repeat what you did.';
-    super(`The provider cannot be used right now. ${left}`, {
-      remedy: misconfigured
-        ? flowFailures.INVALID_CLIENT.remedy
-        : remedy('PROVIDER', 'Wait until the provider answers again.', step),
-    });
+  /** `misconfigured`: the provider answers, but refuses the connector's client. */
+  constructor(
+    retryAfterSeconds: number,
+    { misconfigured = false, ...facts }: FailureFacts & { misconfigured?: boolean } = {},
+    name: FailureName = 'PROVIDER_UNAVAILABLE',
+  ) {
+    const [message, options] = failure(name, { ...facts, retryAfterSeconds });
+    super(message, misconfigured ? { ...options, remedy: failure('INVALID_CLIENT', facts)[1].remedy } : options);
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }
 
-/** How a connect flow can fail, by code. */
-export type FlowFailureCode =
-  | 'FLOW_EXPIRED'
-  | 'FLOW_MISMATCH'
-  | 'CONSENT_DENIED'
-  | 'INVALID_CLIENT'
-  | 'INVALID_SCOPE'
-  | 'REDIRECT_URI_MISMATCH'
-  | 'PROVIDER_TESTING_MODE';
-
-const flowFailures: Record<FlowFailureCode, { message: string; remedy: Remedy }> = {
-  FLOW_EXPIRED: {
-    message: 'This connect link has expired, was used before, or the connector was changed meanwhile.',
-    remedy: remedy('USER', 'Go back to the app.', 'Press Connect again.'),
-  },
-  FLOW_MISMATCH: {
-    message: 'This connection was started by somebody else, or on another page. Nothing was connected.',
-    remedy: remedy('USER', 'Open the app yourself and sign in.', 'Press Connect there.'),
-  },
-  CONSENT_DENIED: {
-    message: 'The access was not allowed at the provider. Nothing has changed.',
-    remedy: remedy('USER', 'Press Connect again when you want to.', 'Choose Allow on the page of the provider.'),
-  },
-  INVALID_CLIENT: {
-    message: "The provider does not accept the connector's client id or client secret.",
-    remedy: remedy(
-      'ADMIN',
-      "Copy client id and client secret again from the provider's settings.",
-      'Enter both with editConnector.',
-      'Press Connect again.',
-    ),
-  },
-  INVALID_SCOPE: {
-    message: "The provider does not accept the connector's scopes.",
-    remedy: remedy(
-      'ADMIN',
-      "Compare the connector's scopes with those that the provider documents and that its OAuth app is allowed.",
-      'Correct them with editConnector.',
-    ),
-  },
-  REDIRECT_URI_MISMATCH: {
-    message: 'The provider does not accept the redirect URI.',
-    remedy: remedy(
-      'ADMIN',
-      "Register every redirect URI of the connector in the provider's settings, letter by letter.",
-    ),
-  },
-  PROVIDER_TESTING_MODE: {
-    message: "The provider does not allow this account to use the connector's OAuth app.",
-    remedy: remedy(
-      'ADMIN',
-      "Add the account to the test users in the provider's settings, or publish the OAuth app.",
-      'Press Connect again.',
-    ),
-  },
-};
-
 abstract class FlowError extends DomainError {
-  abstract override readonly code: FlowFailureCode;
+  constructor(name: FailureName, facts: FailureFacts = {}) {
+    super(...failure(name, facts));
+  }
 }
 export class FlowExpiredError extends FlowError {
   readonly code = 'FLOW_EXPIRED';
@@ -170,23 +115,32 @@ export class ProviderTestingModeError extends FlowError {
 
 const flowErrors = {
   FLOW_EXPIRED: FlowExpiredError,
+  CONNECTOR_CHANGED: FlowExpiredError,
   FLOW_MISMATCH: FlowMismatchError,
+  ANSWER_TOO_LARGE: FlowMismatchError,
   CONSENT_DENIED: ConsentDeniedError,
   INVALID_CLIENT: InvalidClientError,
   INVALID_SCOPE: InvalidScopeError,
   REDIRECT_URI_MISMATCH: RedirectUriMismatchError,
+  FLOW_NOT_RETURNED: RedirectUriMismatchError,
   PROVIDER_TESTING_MODE: ProviderTestingModeError,
-} satisfies Record<FlowFailureCode, new (message: string, options: { remedy: Remedy }) => FlowError>;
+} satisfies Partial<Record<FailureName, new (name: FailureName, facts: FailureFacts) => FlowError>>;
 
-/** The error for a failed connect flow, with its sentence and its steps. */
-export function flowError(code: FlowFailureCode): DomainError {
-  const { message, remedy } = flowFailures[code];
-  return new flowErrors[code](message, { remedy });
+/** How a connect flow can fail. */
+export type FlowFailure = keyof typeof flowErrors;
+
+/** The error for a failed connect flow, with its sentence, its steps and what to paste. */
+export function flowError(name: FlowFailure, facts: FailureFacts = {}): DomainError {
+  return new flowErrors[name](name, facts);
 }
 
-/** The provider's answer to an authorization request is longer than any can be: nobody looks into it. */
-export function answerTooLarge(): DomainError {
-  return new FlowMismatchError("The provider's answer is too large to be one. Nothing was connected.", {
-    remedy: remedy('USER', 'Go back to the app.', 'Press Connect again.'),
-  });
+/** Whether a name is that of a failed flow. */
+export function isFlowFailure(name: string): name is FlowFailure {
+  return name in flowErrors;
+}
+
+/** The same error with what is known where it happened, so that there is something to paste. Another error stays as it is. */
+export function withFacts(error: DomainError, facts: FailureFacts): DomainError {
+  const name = error.failure?.name;
+  return name !== undefined && isFlowFailure(name) ? flowError(name, facts) : error;
 }

@@ -64,7 +64,7 @@ async function exchangeAndStore(deps: EstablishDeps, flow: PendingFlow, params: 
   const connector = await flowConnector(deps, flow);
   const home = await askProvider(() => deps.resolveServer(connector));
   const response = readAuthorizationResponse(home, params);
-  if (response.kind === 'error') throw errorResponse(response.error);
+  if (response.kind === 'error') throw errorResponse(response.error, params.get('error_description'));
   const server = atRegion(home, keptFromCallback(home, params));
   const codeVerifier = open(deps.keyring, flowOwner(flow.id, 'codeVerifier'), flow.codeVerifierSealed).reveal();
   const receivedAt = deps.clock.now();
@@ -128,7 +128,7 @@ async function storeConnection(
       await queueRevocation(deps, tx, ownerOf(flow, id, grant, account), grant, receivedAt);
       const act = { act: 'CONNECT_FAILED', outcome: 'FLOW_EXPIRED', ...actOn({ ...flow, id }) } as const;
       await recordAct(deps, tx, actorOfFlow(flow), act);
-      return flowError('FLOW_EXPIRED');
+      return flowError('CONNECTOR_CHANGED');
     }
     const before = await store.lockWithCredential(tx, id);
     if (before?.credential?.fingerprint === tokens.fingerprint) return null; // a commit whose answer was lost
@@ -232,7 +232,7 @@ function mayShareGrant(
 /** The connector of a flow, which must be what it was when the flow began; and so must the right of whoever began. */
 export async function flowConnector(deps: EstablishDeps, flow: PendingFlow): Promise<Connector> {
   const connector = await usableConnector(deps, flow.connectorId, flow.workspaceId);
-  if (!agrees(connector, flow) || !(await store.shareApp(deps.db, flow.appId))) throw flowError('FLOW_EXPIRED');
+  if (!agrees(connector, flow) || !(await store.shareApp(deps.db, flow.appId))) throw flowError('CONNECTOR_CHANGED');
   if (flow.startedBy !== null) {
     const [connection] = await store.findConnections(deps.db, [
       connectionId(flow.connectorId, flow.appId, flow.userId),

@@ -2,9 +2,22 @@ import { DomainError } from '../lib/domain-error.ts';
 import { OAuthError } from '../oauth/failure.ts';
 import { flowError, ProviderUnavailableError } from './errors.ts';
 
-/** RFC 6749 4.1.2.1, OIDC Core 3.1.2.6, and what providers add. Everything else is the provider's own trouble. */
-export function errorResponse(error: string): DomainError {
-  switch (error) {
+/**
+ * Says that the account, not the person, was refused: by the OAuth app's testing mode, or by an administrator at the provider.
+ * AADSTS90094 and 90095: an administrator must consent; 50105: the user is not assigned to the app; 50020: not of its tenant.
+ */
+const accountRefused = /\bAADSTS(?:90094|90095|50105|50020)\b/;
+/** The OAuth app is not in that tenant. */
+const clientUnknown = /\bAADSTS(?:700016|7000215)\b/;
+
+/**
+ * RFC 6749 4.1.2.1, OIDC Core 3.1.2.6, and what providers add. Everything else is the provider's own trouble. Of the description,
+ * which anybody can write into an address, only the codes that a provider documents are looked for; nothing of it is shown.
+ */
+export function errorResponse(error: string, description: string | null): DomainError {
+  if (accountRefused.test(description ?? '')) return flowError('PROVIDER_TESTING_MODE');
+  if (clientUnknown.test(description ?? '')) return flowError('INVALID_CLIENT');
+  switch (error.toLowerCase()) {
     case 'access_denied':
     case 'user_cancelled_login':
     case 'user_cancelled_authorize':
@@ -14,17 +27,22 @@ export function errorResponse(error: string): DomainError {
     case 'account_selection_required':
       return flowError('CONSENT_DENIED');
     case 'invalid_scope':
+    case 'unauthorized_scope_error': // LinkedIn
       return flowError('INVALID_SCOPE');
     case 'invalid_client':
     case 'unauthorized_client':
+    case 'invalid_client_id': // Slack, Salesforce
       return flowError('INVALID_CLIENT');
     case 'redirect_uri_mismatch':
       return flowError('REDIRECT_URI_MISMATCH');
-    case 'org_internal':
-    case 'admin_policy_enforced':
+    case 'org_internal': // Google
+    case 'admin_policy_enforced': // Google
+    case 'oauth_app_blocked': // Salesforce
+    case 'oauth_app_access_denied': // Salesforce
+    case 'invalid_team_for_non_distributed_app': // Slack
       return flowError('PROVIDER_TESTING_MODE');
     default:
-      return unavailable(30);
+      return unreachable(30);
   }
 }
 
@@ -33,7 +51,7 @@ export async function askProvider<T>(ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (error) {
-    if (error instanceof OAuthError && error.verdict.kind === 'rejected') throw unavailable(300);
+    if (error instanceof OAuthError && error.verdict.kind === 'rejected') throw unreachable(300);
     throw asDomainError(error);
   }
 }
@@ -49,15 +67,14 @@ export function asDomainError(error: unknown): DomainError {
     case 'rejected':
       return flowError('FLOW_MISMATCH');
     case 'retry':
-      return unavailable(verdict.retryAfterSeconds ?? 30);
+      return unreachable(verdict.retryAfterSeconds ?? 30);
     case 'misconfigured':
-      return verdict.code === 'BLOCKED_HOST' || verdict.code === 'UNSUPPORTED'
-        ? unavailable(300)
-        : flowError(verdict.code);
+      if (verdict.code === 'BLOCKED_HOST') return new ProviderUnavailableError(300, {}, 'ADDRESS_BLOCKED');
+      return verdict.code === 'UNSUPPORTED' ? unreachable(300) : flowError(verdict.code);
   }
 }
 
 /** Nothing was connected, whatever the provider's trouble. */
-function unavailable(retryAfterSeconds: number): DomainError {
-  return new ProviderUnavailableError(retryAfterSeconds, { connecting: true });
+function unreachable(retryAfterSeconds: number): DomainError {
+  return new ProviderUnavailableError(retryAfterSeconds, {}, 'PROVIDER_UNREACHABLE');
 }

@@ -90,7 +90,5 @@ function assertShared({ kind }: Connector): void {
 /** A member is of no app: only here is it known of which the page that calls must be, as it must be for the app's users. */
 function assertOwnPage(app: Pick<CallerApp, 'origins'>, publicUrl: string, { origin }: StartingRequest): void {
   if (origin === null || mayCallFrom(app, publicUrl, origin)) return;
-  throw new ForbiddenError('The app has not registered the origin of this page.', {
-    remedy: unregisteredOrigin(origin.slice(0, 255)),
-  });
+  throw unregisteredOrigin(origin);
 }

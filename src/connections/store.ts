@@ -283,15 +283,82 @@ export function deleteFlow(db: Db | Tx, id: string) {
   return db.pendingFlow.deleteMany({ where: { id } });
 }
 
-/** Deletes flows that can no longer finish. Answers how many. */
+/** Ends a flow that came to nothing: its state, its code and its answer are gone, and why it failed stays. False where it had ended. */
+export async function failFlow(db: Db | Tx, id: string, failure: string, at: Date): Promise<boolean> {
+  const { count } = await db.pendingFlow.updateMany({
+    where: { id, failure: null },
+    data: { failure, usedAt: at, responseSealed: null, connectCodeHash: null, connectCodeExpiresAt: null },
+  });
+  return count === 1;
+}
+
+/** So long after its end a flow tells why it failed, or that nobody came back. */
+const flowKeptMs = 24 * 3_600_000;
+
+/** Deletes flows that can no longer finish: those that failed or never came back a day later. Answers how many. */
 export async function deleteExpiredFlows(db: Db, now: Date): Promise<number> {
   const { count } = await db.pendingFlow.deleteMany({
     where: {
       expiresAt: { lt: now },
-      OR: [{ connectCodeExpiresAt: null }, { connectCodeExpiresAt: { lt: now } }],
+      AND: [
+        { OR: [{ connectCodeExpiresAt: null }, { connectCodeExpiresAt: { lt: now } }] },
+        {
+          OR: [
+            { usedAt: { not: null }, failure: null },
+            { responseSealed: { not: null } },
+            { expiresAt: { lt: new Date(now.getTime() - flowKeptMs) } },
+          ],
+        },
+      ],
     },
   });
   return count;
+}
+
+/** A flow that has failed or not come back, and what there is to compare at the provider. `failure` null: not come back. */
+export interface EndedFlow {
+  connectorId: string;
+  redirectUri: string;
+  requestedScopes: string[];
+  createdAt: Date;
+  failure: string | null;
+  clientId: string | null;
+  providerKey: string;
+}
+
+const endedFlow = Prisma.sql`
+  flow."connectorId", flow."redirectUri", flow."requestedScopes", flow."createdAt", flow.failure,
+  connector."clientId", connector."providerKey"
+  FROM pending_flow flow JOIN connector ON connector.id = flow."connectorId"`;
+const hasEnded = (startedBefore: Date) => Prisma.sql`
+  (flow.failure IS NOT NULL
+    OR (flow."usedAt" IS NULL AND flow."responseSealed" IS NULL AND flow."createdAt" <= ${startedBefore}))`;
+
+/** The latest flow to each redirect URI of the connectors that failed, or that began before an instant and nobody came back from; if nobody has connected since. */
+export function findEndedFlows(db: Db, connectorIds: readonly string[], startedBefore: Date) {
+  return db.$queryRaw<EndedFlow[]>`
+    SELECT DISTINCT ON (flow."connectorId", flow."redirectUri") ${endedFlow}
+    WHERE flow."connectorId" = ANY(${connectorIds}) AND ${hasEnded(startedBefore)}
+      AND NOT EXISTS (SELECT FROM connection
+        WHERE connection."connectorId" = flow."connectorId" AND connection."connectedAt" > flow."createdAt")
+    ORDER BY flow."connectorId", flow."redirectUri", flow."createdAt" DESC`;
+}
+
+/** The latest such flow of an app user at each of the connectors, if that user has not connected since. */
+export function findEndedFlowsOf(
+  db: Db,
+  user: { appId: string; userId: string },
+  connectorIds: readonly string[],
+  startedBefore: Date,
+) {
+  return db.$queryRaw<EndedFlow[]>`
+    SELECT DISTINCT ON (flow."connectorId") ${endedFlow}
+    WHERE flow."appId" = ${user.appId} AND flow."userId" = ${user.userId}
+      AND flow."connectorId" = ANY(${connectorIds}) AND ${hasEnded(startedBefore)}
+      AND NOT EXISTS (SELECT FROM connection WHERE connection."connectorId" = flow."connectorId"
+        AND connection."appId" = flow."appId" AND connection."userId" = flow."userId"
+        AND connection."connectedAt" > flow."createdAt")
+    ORDER BY flow."connectorId", flow."createdAt" DESC`;
 }
 
 // --- connections and their tokens ---
@@ -522,6 +589,27 @@ export async function recordConnectorRefusal(
 
 export async function clearConnectorRefusal(db: Db, connectorId: string): Promise<void> {
   await db.connector.updateMany({ where: { id: connectorId }, data: { refusal: null, refusedAt: null } });
+}
+
+/**
+ * Counts a check of a connector, unless that would fill more than `mostMs` from now: null, or until when it is filled. In SQL, so
+ * that counting leaves alone when the connector was last changed.
+ */
+export async function takeCheck(
+  db: Db,
+  connectorId: string,
+  now: Date,
+  intervalMs: number,
+  mostMs: number,
+): Promise<Date | null> {
+  const latest = new Date(now.getTime() + mostMs - intervalMs);
+  const taken = await db.$executeRaw`
+    UPDATE connector
+    SET "checksFillUntil" = greatest(coalesce("checksFillUntil", ${now}), ${now}) + ${intervalMs} * interval '1 millisecond'
+    WHERE id = ${connectorId} AND coalesce("checksFillUntil", ${now}) <= ${latest}`;
+  if (taken > 0) return null;
+  const connector = await db.connector.findUnique({ where: { id: connectorId }, select: { checksFillUntil: true } });
+  return connector?.checksFillUntil ?? now;
 }
 
 export async function recordVerified(db: Db, connectionId: string, at: Date): Promise<void> {

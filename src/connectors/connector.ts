@@ -1,3 +1,4 @@
+import type { DomainError } from '../lib/domain-error.ts';
 import { globalId } from '../lib/global-id.ts';
 import { sha256Hex } from '../lib/secret.ts';
 import type { ClientAuthentication } from '../oauth/authorization-server.ts';
@@ -42,6 +43,8 @@ export interface Fault {
 export interface Notice {
   path: string;
   message: string;
+  /** What is wrong, where it is a known failure with a remedy. */
+  problem?: DomainError;
 }
 
 /** What came out of reading an input: a value, what was changed on the way, or what is wrong with it. */

@@ -1,17 +1,13 @@
-import { DomainError, remedy } from '../lib/domain-error.ts';
+import type { FailureFacts } from '../failures/failures.ts';
+import { failure } from '../failures/tell.ts';
+import { DomainError } from '../lib/domain-error.ts';
 
 /** The connector has no OAuth client yet. */
 export class ConnectorIncompleteError extends DomainError {
   readonly code = 'CONNECTOR_INCOMPLETE';
 
-  constructor() {
-    super('This connector has no client id or client secret yet.', {
-      remedy: remedy(
-        'ADMIN',
-        "Register an OAuth app at the provider, with the connector's redirect URIs.",
-        'Enter its client id and client secret with editConnector.',
-      ),
-    });
+  constructor(facts: FailureFacts = {}) {
+    super(...failure('CONNECTOR_INCOMPLETE', facts));
   }
 }
 
@@ -19,9 +15,7 @@ export class ConnectorIncompleteError extends DomainError {
 export class ConnectorDisabledError extends DomainError {
   readonly code = 'CONNECTOR_DISABLED';
 
-  constructor() {
-    super('This provider is switched off in this workspace. Nothing was deleted.', {
-      remedy: remedy('ADMIN', 'Switch the provider on again with setProviderAvailability.'),
-    });
+  constructor(facts: FailureFacts = {}) {
+    super(...failure('CONNECTOR_DISABLED', facts));
   }
 }

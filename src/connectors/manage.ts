@@ -8,7 +8,6 @@ import type { ConnectorKind } from '../db/generated/prisma/enums.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Secret } from '../lib/secret.ts';
 import type { StatusEvents } from '../events/status-events.ts';
-import { OAuthError } from '../oauth/failure.ts';
 import { CUSTOM_PROVIDER_KEY, findProvider } from '../providers/catalogue.ts';
 import { actorOf, recordAct, scopeChanges } from '../workspaces/audit.ts';
 import type { Caller } from '../workspaces/caller.ts';
@@ -31,7 +30,6 @@ import {
   scopesFingerprint,
 } from './connector.ts';
 import { ConnectorDisabledError } from './errors.ts';
-import type { ResolveServer } from './server.ts';
 import * as store from './store.ts';
 
 export interface ConnectorDeps {
@@ -39,7 +37,8 @@ export interface ConnectorDeps {
   clock: Clock;
   keyring: Keyring;
   events: StatusEvents;
-  resolveServer: ResolveServer;
+  /** Finds out what there is to tell of saved settings; `asksProvider`: whether the provider is to try them. */
+  checkSaved: (connector: Connector, asksProvider: boolean) => Promise<Notice[]>;
   /** Answers what is wrong with a URL that the service will call, or null. */
   checkUrl: (url: string) => string | null;
   /** Tells the background that there is work. */
@@ -104,7 +103,9 @@ export async function addConnector(deps: ConnectorDeps, caller: Caller, input: A
   };
   const secret = reader.take(readPasted(input.clientSecret ?? '', 'client secret', 'input.clientSecret', 4096));
   reader.finish();
-  if (await findSwitchedOff(deps.db, { ...input, providerKey })) throw new ConnectorDisabledError();
+  if (await findSwitchedOff(deps.db, { ...input, providerKey })) {
+    throw new ConnectorDisabledError({ provider: providerKey });
+  }
   const connector = await deps.db.$transaction(async (tx) => {
     const details = { provider: providerKey, kind: input.kind, ...scopeChanges([], row.scopes) };
     const act = { act: 'CONNECTOR_ADDED', workspaceId: input.workspaceId, connectorId: id, details } as const;
@@ -119,7 +120,7 @@ export async function addConnector(deps: ConnectorDeps, caller: Caller, input: A
       scopesFingerprint: scopesFingerprint(row.scopes),
     });
   });
-  return { connector, notices: [...reader.notices, ...(await checkOnSave(deps, connector))] };
+  return { connector, notices: [...reader.notices, ...(await deps.checkSaved(connector, true))] };
 }
 
 /**
@@ -154,7 +155,9 @@ export async function editConnector(deps: ConnectorDeps, caller: Caller, input: 
     });
   });
   deps.events.publish({ connectorId: connector.id });
-  return { connector, notices: [...edit.notices, ...(await checkOnSave(deps, connector))] };
+  const { clientId, connectionConfig, custom } = edit.given;
+  const touchesProvider = Boolean(edit.secret ?? clientId ?? connectionConfig ?? custom);
+  return { connector, notices: [...edit.notices, ...(await deps.checkSaved(connector, touchesProvider))] };
 }
 
 /**
@@ -302,15 +305,4 @@ function createReader() {
       if (faults.length > 0) throw new ValidationError(faults);
     },
   };
-}
-
-/** An issuer that cannot be asked is told to the admin, and stops nothing: it may only be down for now. */
-async function checkOnSave(deps: ConnectorDeps, connector: Connector): Promise<Notice[]> {
-  try {
-    await deps.resolveServer(connector);
-    return [];
-  } catch (error) {
-    if (!(error instanceof OAuthError)) throw error;
-    return [{ path: 'input.custom.discovery.issuer', message: `The issuer could not be read: ${error.message}` }];
-  }
 }

@@ -101,8 +101,9 @@ export const UserError = builder.interfaceRef<DomainError>('UserError').implemen
   }),
 });
 
-function plainError(errorClass: new (message: string) => DomainError, description: string) {
-  return builder.objectType(errorClass, { name: errorClass.name, description, interfaces: () => [UserError] });
+function plainError(errorClass: new (...facts: never[]) => DomainError, description: string) {
+  const made = errorClass as new (message: string) => DomainError; // what it is made of is its own business
+  return builder.objectType(made, { name: errorClass.name, description, interfaces: () => [UserError] });
 }
 
 plainError(UnauthenticatedError, 'Nobody we know is calling.');

@@ -1,48 +1,117 @@
 import { createHash } from 'node:crypto';
-import type { DomainError } from '../lib/domain-error.ts';
+import { type Language, languages, tellIn } from '../failures/tell.ts';
+import type { DomainError, Remedy } from '../lib/domain-error.ts';
+import { callbackWords } from './callback-words.ts';
+import { preferredLanguage } from './language.ts';
 
 const style = `
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; --ground: #f4f4f2; --card: #fff; --ink: #1b1d24;
-  --soft: #5b606d; --line: #dedfe3; }
-@media (prefers-color-scheme: dark) { :root { --ground: #121317; --card: #1b1d23; --ink: #eceef3; --soft: #a4a9b6; --line: #30333c; } }
+:root { color-scheme: light dark; font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
+  --ground: #f3f4f6; --card: #fff; --ink: #16181d; --soft: #555b67; --line: #dcdfe5; --well: #f6f7f9;
+  --accent: #2f4fd0; --good: #14713f; --good-ground: #e0f4e8; --bad: #a3341b; --bad-ground: #fdeae5; }
+@media (prefers-color-scheme: dark) { :root { --ground: #0f1115; --card: #181b21; --ink: #eceef2; --soft: #a6adba; --line: #2e333d;
+  --well: #20242c; --accent: #9db2ff; --good: #7ddba3; --good-ground: #14301f; --bad: #ffb09c; --bad-ground: #3b1d15; } }
 * { box-sizing: border-box; }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem; background: var(--ground); color: var(--ink); }
-main { width: 100%; max-width: 32rem; padding: 2rem; background: var(--card); border: 1px solid var(--line); border-radius: 14px; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .5rem; }
-h2 { font-size: 1rem; margin: 1.5rem 0 .25rem; }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1.5rem 1rem; background: var(--ground); color: var(--ink); }
+main { width: 100%; max-width: 35rem; background: var(--card); border: 1px solid var(--line); border-radius: 16px;
+  box-shadow: 0 1px 2px rgb(0 0 0 / .05), 0 12px 32px rgb(0 0 0 / .07); overflow: hidden; }
+.top { display: grid; grid-template-columns: auto 1fr; gap: 1rem; padding: 1.75rem 1.75rem 1.5rem; }
+.mark { width: 2.75rem; height: 2.75rem; border-radius: 50%; display: grid; place-items: center; color: var(--bad); background: var(--bad-ground); }
+.connected .mark { color: var(--good); background: var(--good-ground); }
+.mark svg { width: 1.4rem; height: 1.4rem; fill: none; stroke: currentColor; stroke-width: 2.25; stroke-linecap: round; stroke-linejoin: round; }
+.kicker { color: var(--soft); font-size: .875rem; }
+h1 { font-size: 1.375rem; line-height: 1.25; letter-spacing: -.01em; margin: .1rem 0 .5rem; text-wrap: balance; }
+h2 { font-size: 1rem; line-height: 1.4; margin: 0; }
 p { margin: 0; }
-ol { margin: 0; padding-left: 1.25rem; }
-li { margin: .25rem 0; }
-code { display: block; margin-top: 1.5rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--soft); font-size: .85rem; }
+section { padding: 1.25rem 1.75rem 1.5rem; border-top: 1px solid var(--line); }
+.actor { color: var(--soft); font-size: .9375rem; margin-top: .125rem; }
+ol { list-style: none; counter-reset: step; margin: 1rem 0 0; padding: 0; display: grid; gap: .75rem; }
+li { counter-increment: step; display: grid; grid-template-columns: 1.625rem 1fr; gap: .75rem; }
+li::before { margin-top: -.05rem; content: counter(step); width: 1.625rem; height: 1.625rem; border-radius: 50%; display: grid; place-items: center;
+  font-size: .8125rem; font-weight: 600; color: var(--accent); border: 1.5px solid currentColor; }
+dl { margin: .625rem 0 0; }
+dt { color: var(--soft); font-size: .875rem; margin: .875rem 0 .3125rem; }
+dt:first-child { margin-top: 0; }
+dd { margin: 0; display: flex; align-items: stretch; border: 1px solid var(--line); border-radius: 8px; background: var(--well); overflow: hidden; }
+dd + dd { margin-top: .375rem; }
+code { font: .875rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+dd code { flex: 1; padding: .5rem .75rem; user-select: all; -webkit-user-select: all; }
+button { font: 600 .8125rem/1 system-ui, sans-serif; color: var(--accent); background: none; border: 0; border-left: 1px solid var(--line);
+  padding: 0 1rem; cursor: pointer; min-width: 5.75rem; }
+button:hover { background: var(--card); }
+a { color: var(--accent); }
+.more { margin-top: 1rem; }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: -3px; border-radius: 6px; }
+a:focus-visible { outline-offset: 2px; }
+footer { padding: .875rem 1.75rem; border-top: 1px solid var(--line); background: var(--well); color: var(--soft); font-size: .8125rem; }
+footer code { font-size: .8125rem; color: var(--ink); }
+@media (max-width: 26rem) { .top { grid-template-columns: 1fr; } .top, section, footer { padding-left: 1.25rem; padding-right: 1.25rem; } }
+@media (forced-colors: active) { main, .mark { border: 1px solid; } }
 `;
-// tells nothing but how it ended: the page of the app that opened it reads the connection's state by itself
+// It tells nothing but how it ended, and that to pages of the app only: each reads the connection's state by itself.
 const script = `
-if (window.opener) { window.opener.postMessage({ type: 'app-user-connectors', status: document.body.dataset.status }, '*'); window.close(); }
+const { openers, copy, copied } = document.querySelector('main').dataset;
+if (window.opener && openers) {
+  for (const origin of openers.split(' ')) {
+    window.opener.postMessage({ type: 'app-user-connectors', status: document.body.dataset.status }, origin);
+  }
+  window.close();
+}
+if (navigator.clipboard) {
+  for (const value of document.querySelectorAll('dd code')) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.textContent = copy;
+    button.setAttribute('aria-label', copy + ': ' + value.textContent);
+    button.addEventListener('click', async () => {
+      await navigator.clipboard.writeText(value.textContent);
+      button.textContent = copied;
+      button.setAttribute('aria-label', copied);
+    });
+    value.after(button);
+  }
+}
 `;
 const hash = (text: string) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
 const policy = `default-src 'none'; style-src ${hash(style)}; script-src ${hash(script)}; frame-ancestors 'none'; base-uri 'none'; form-action 'none'`;
 
-/** The service's own page, where a flow ends that has no page of an app to go back to. It shows our own sentences only. */
-export function callbackPage(error: DomainError | null, headers: Record<string, string>): Response {
-  const title = error ? 'The account was not connected' : 'The account is connected';
-  const steps = error?.remedy?.steps ?? [];
-  const body = error
-    ? `<p>${escape(error.message)}</p>
-    ${steps.length > 0 ? `<h2>What to do</h2><ol>${steps.map((step) => `<li>${escape(step)}</li>`).join('')}</ol>` : ''}
-    <p><code>${escape(error.code)}</code></p>`
-    : '<p>You can close this window and go back to the app.</p>';
+const marks = {
+  connected: '<path d="M5 12.5l4.5 4.5L19 7.5"/>',
+  failed: '<path d="M12 6.5v7"/><path d="M12 17.5v.01"/>',
+};
+
+/**
+ * The service's own page, where a flow ends that has no page of an app to go back to. It shows our own sentences only, in the
+ * reader's language, and tells a page of one of the `openers` origins that has opened it as a popup how the flow ended.
+ */
+export function callbackPage(
+  { error, openers }: { error: DomainError | null; openers: readonly string[] },
+  acceptLanguage: string | null,
+  headers: Record<string, string>,
+): Response {
+  const language = preferredLanguage(acceptLanguage, languages);
+  const words = callbackWords[language];
+  const title = error ? titleOf(error, language) : words.connected;
+  const isTold = !error || tellIn(language, error.failure) !== null;
   const html = `<!doctype html>
-<html lang="en">
+<html lang="${language}">
 <head>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
-  <title>${title}</title>
+  <title>${escape(title)}</title>
   <style>${style}</style>
 </head>
 <body data-status="${error ? escape(error.code) : 'connected'}">
-  <main>
-    <h1>${title}</h1>
-    ${body}
+  <main class="${error ? 'failed' : 'connected'}"${openers.length > 0 ? ` data-openers="${escape(openers.join(' '))}"` : ''} data-copy="${escape(words.copy)}" data-copied="${escape(words.copied)}">
+    <div class="top">
+      <div class="mark" aria-hidden="true"><svg viewBox="0 0 24 24">${error ? marks.failed : marks.connected}</svg></div>
+      <div>
+        ${error && title !== words.notConnected ? `<p class="kicker">${escape(words.notConnected)}</p>` : ''}
+        <h1>${escape(title)}</h1>
+        ${error ? `<div${isTold ? '' : ' lang="en"'}><p>${escape(tellIn(language, error.failure)?.message ?? error.message)}</p></div>` : `<p>${escape(words.closeWindow)}</p>`}
+      </div>
+    </div>
+    ${error ? remedyOf(error, language) : ''}
+    ${error ? `<footer>${escape(words.errorCode)} <code>${escape(error.code)}</code></footer>` : ''}
   </main>
   <script>${script}</script>
 </body>
@@ -50,8 +119,47 @@ export function callbackPage(error: DomainError | null, headers: Record<string, 
 `;
   return new Response(html, {
     status: error ? 400 : 200,
-    headers: { ...headers, 'Content-Type': 'text/html; charset=utf-8', 'Content-Security-Policy': policy },
+    headers: {
+      ...headers,
+      'Content-Type': 'text/html; charset=utf-8',
+      'Content-Language': language,
+      'Content-Security-Policy': policy,
+      Vary: 'Accept-Language',
+    },
   });
+}
+
+/** Where no table knows the failure, only that nothing was connected can be said in every language. */
+function titleOf(error: DomainError, language: Language): string {
+  return tellIn(language, error.failure)?.title ?? callbackWords[language].notConnected;
+}
+
+function remedyOf(error: DomainError, language: Language): string {
+  const told = tellIn(language, error.failure);
+  const remedy = told?.remedy ?? error.remedy;
+  if (!remedy || remedy.steps.length === 0) return '';
+  const words = callbackWords[language];
+  const steps = remedy.steps.map((step) => `<li>${escape(step)}</li>`).join('');
+  const docs = remedy.docsUrl
+    ? `<p class="more"><a href="${escape(remedy.docsUrl)}" rel="noreferrer">${escape(words.documentation)}</a></p>`
+    : '';
+  return `<section>
+      <h2>${escape(words.whatToDo)}</h2>
+      <p class="actor">${escape(words.actors[remedy.actor])}</p>
+      <ol role="list"${told ? '' : ' lang="en"'}>${steps}</ol>
+      ${docs}
+    </section>
+    ${valuesOf(remedy, words.valuesToPaste)}`;
+}
+
+/** The exact values, those of one label under each other. */
+function valuesOf({ values }: Remedy, heading: string): string {
+  if (values.length === 0) return '';
+  const rows = values.map(({ label, value }, index) => {
+    const term = values[index - 1]?.label === label ? '' : `<dt>${escape(label)}</dt>`;
+    return `${term}<dd><code>${escape(value)}</code></dd>`;
+  });
+  return `<section><h2>${escape(heading)}</h2><dl>${rows.join('')}</dl></section>`;
 }
 
 function escape(text: string): string {

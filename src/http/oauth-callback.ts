@@ -1,5 +1,11 @@
-import { type CallbackOutcome, type ConnectDeps, finishConnect, holdConnect } from '../connections/connect.ts';
-import { answerTooLarge } from '../connections/errors.ts';
+import {
+  type CallbackOutcome,
+  type ConnectDeps,
+  finishConnect,
+  holdConnect,
+  pageWithoutFlow,
+} from '../connections/connect.ts';
+import { flowError } from '../connections/errors.ts';
 import { readCookie, setCookieHeader } from './cookies.ts';
 import { callbackPage } from './callback-page.ts';
 
@@ -25,7 +31,7 @@ export async function oauthCallback(deps: ConnectDeps, request: Request): Promis
     params: url.searchParams,
     cookie: (name) => readCookie(request, name),
   });
-  return answer(outcome);
+  return answer(outcome, request);
 }
 
 /** response_mode=form_post: the browser comes back by itself with a GET, which brings the cookie along. */
@@ -33,12 +39,12 @@ async function formPost(deps: ConnectDeps, request: Request, path: string): Prom
   const isForm = request.headers.get('content-type')?.split(';')[0]?.trim() === 'application/x-www-form-urlencoded';
   const form = isForm ? await readBody(request) : '';
   if (form === null) {
-    const page = answer({ kind: 'page', error: answerTooLarge(), clearCookie: null });
+    const page = answer(pageWithoutFlow(flowError('ANSWER_TOO_LARGE')), request);
     page.headers.set('Connection', 'close'); // there may be more to come, which nobody is going to read
     return page;
   }
   const held = await holdConnect(deps, { path, params: new URLSearchParams(form) });
-  if (held.kind === 'page') return answer({ kind: 'page', error: held.error, clearCookie: null });
+  if (held.kind === 'page') return answer(pageWithoutFlow(held.error), request);
   return new Response(null, { status: 303, headers: { ...headers, Location: `${path}?${held.query}` } });
 }
 
@@ -59,11 +65,11 @@ async function readBody(request: Request): Promise<string | null> {
   return size > longestFormBytes ? null : Buffer.concat(chunks).toString('utf8');
 }
 
-function answer(outcome: CallbackOutcome): Response {
+function answer(outcome: CallbackOutcome, request: Request): Response {
   const response =
     outcome.kind === 'return'
       ? new Response(null, { status: 303, headers: { ...headers, Location: outcome.to } })
-      : callbackPage(outcome.error, headers);
+      : callbackPage(outcome, request.headers.get('accept-language'), headers);
   if (outcome.clearCookie) response.headers.append('Set-Cookie', setCookieHeader(outcome.clearCookie));
   return response;
 }

@@ -127,9 +127,7 @@ export function createIdentify(deps: IdentityDeps): Identity {
 
   function callerApp(app: AppRow, origin: string | null): CallerApp {
     if (origin !== null && !mayCallFrom(app, deps.publicUrl, origin)) {
-      throw new ForbiddenError(`The app has not registered the origin of this page.`, {
-        remedy: unregisteredOrigin(origin.slice(0, 255)),
-      });
+      throw unregisteredOrigin(origin);
     }
     return { id: app.id, workspaceId: app.workspaceId, name: app.name, origins: app.origins };
   }

@@ -1,5 +1,6 @@
 import type { Plan } from '../db/generated/prisma/enums.ts';
-import { DomainError, type Remedy, remedy } from '../lib/domain-error.ts';
+import { failure } from '../failures/tell.ts';
+import { DomainError, remedy } from '../lib/domain-error.ts';
 
 /** Nobody we know is calling. */
 export class UnauthenticatedError extends DomainError {
@@ -27,7 +28,7 @@ export class NotFoundError extends DomainError {
   readonly code = 'NOT_FOUND';
 
   constructor(what: string) {
-    super(`There is no ${what} with this id.`);
+    super(`There is no ${what} with this id.`, what === 'connector' ? failure('CONNECTOR_DELETED')[1] : {});
   }
 }
 
@@ -72,18 +73,9 @@ export class RateLimitedError extends DomainError {
   }
 }
 
-/** What an admin does about a page whose origin the app has not registered. */
-export function unregisteredOrigin(origin: string): Remedy {
-  return {
-    actor: 'ADMIN',
-    steps: [
-      'Add the origin below to the app with editApp: PREVIEW for a preview, CUSTOM for a domain of your own.',
-      "Register the app's new redirect URI at the provider.",
-      'Try again from that page.',
-    ],
-    values: [{ label: 'Origin', value: origin }],
-    docsUrl: null,
-  };
+/** The page that calls is on an origin that its app has not registered. */
+export function unregisteredOrigin(origin: string): ForbiddenError {
+  return new ForbiddenError(...failure('ORIGIN_NOT_REGISTERED', { origin: origin.slice(0, 255) }));
 }
 
 /** Connections of one app that an act would touch. */

@@ -169,6 +169,11 @@ export function findApp(db: Db | Tx, id: string) {
   return db.app.findFirst({ where: { id, deletedAt: null }, ...appWithOrigins });
 }
 
+/** A workspace's apps, oldest first. */
+export function findWorkspaceApps(db: Db, workspaceId: string) {
+  return db.app.findMany({ where: { workspaceId, deletedAt: null }, ...appWithOrigins, orderBy: { createdAt: 'asc' } });
+}
+
 /** Apps by id, in order; null for one that is not there. */
 export async function findApps(db: Db, ids: readonly string[]) {
   const apps = await db.app.findMany({ where: { id: { in: [...new Set(ids)] }, deletedAt: null }, ...appWithOrigins });

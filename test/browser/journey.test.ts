@@ -281,7 +281,7 @@ test('54. a callback that belongs to no flow ends on a page with a sentence, ste
   const page = await openBrowser();
   const response = await page.goto(`${demo.appUrl}/api/external-auth/callback?state=unknown&code=unknown`);
   expect(response?.status()).toBe(400);
-  expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe('The account was not connected');
+  expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe('The connect link is no longer good');
   expect(await page.getByRole('listitem').allInnerTexts()).toEqual(['Go back to the app.', 'Press Connect again.']);
   expect(await page.locator('code').innerText()).toBe('FLOW_EXPIRED');
   // its styles and its script are the ones that its policy lets run

@@ -200,6 +200,7 @@ const rows: Record<string, string> = {
   'Mutation.revokeAppKey': `              404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.addConnector': `              404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.editConnector': `             404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
+  'Mutation.checkConnector': `            404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.deleteConnector': `           404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.setProviderAvailability': `   404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.connectAppUser': `            ok       ok       401    ok    401    401    401   401   401       401   404  404   ${nobodies('401')}`,

@@ -188,6 +188,7 @@ const custom = {
     extraAuthorizationParams: [{ name: 'prompt', value: 'consent' }],
   },
 };
+const silentEndpoints = { authorizationUrl: 'http://127.0.0.1:9/authorize', tokenUrl: 'http://127.0.0.1:9/token' };
 const newOrigin = () => ({ kind: 'CUSTOM', origin: `https://h${randomUUID()}.example.com` });
 
 const editOf = (connectorId: string) => ({
@@ -217,6 +218,8 @@ export interface Place {
     app(): Promise<string>;
     connector(): Promise<string>;
     customConnector(): Promise<string>;
+    /** Its provider would be on this machine, and is not there. */
+    silentConnector(): Promise<string>;
     appKey(): Promise<string>;
     workspaceKey(): Promise<string>;
     member(): Promise<string>;
@@ -253,6 +256,7 @@ export async function createPlace(service: Service): Promise<Place> {
     app: async () => (await createTestApp(service, workspace, [{ kind: 'LIVE', origin: host() }])).id,
     connector: () => addConnector({ providerKey: 'github' }),
     customConnector: () => addConnector({ providerKey: 'custom', custom }),
+    silentConnector: () => addConnector({ providerKey: 'custom', custom: { endpoints: silentEndpoints } }),
     async appKey() {
       const input = { appId: app.id };
       return (await run<{ appKey: { id: string } }>('createAppKey', 'CreateAppKey', 'appKey { id }', input)).appKey.id;
@@ -395,6 +399,10 @@ export const calls: Record<string, { by: RightCaller; variables: (place: Place) 
   'Mutation.editConnector': {
     by: 'owner',
     variables: async ({ fresh }) => ({ input: editOf(await fresh.customConnector()) }),
+  },
+  'Mutation.checkConnector': {
+    by: 'owner',
+    variables: async ({ fresh }) => ({ input: { connectorId: await fresh.silentConnector() } }),
   },
   'Mutation.deleteConnector': {
     by: 'owner',

@@ -16,6 +16,7 @@ export async function startTestDemo(ports?: Record<string, string>): Promise<Dem
   const demo = await startDemo(ports ?? (await freeDemoPorts()), {
     log: createLogger('error', { write: (line) => errors.push(line) }),
     snapshot: new Blob([readFileSync(inject('databaseSnapshot'))]),
+    asksProviderOnSave: false, // the tests count what the provider is asked
   });
   onTestFinished(async () => {
     await demo.stop();

@@ -82,6 +82,7 @@ export async function startService(
     clock,
     log: createLogger(config.logLevel, { write: (line) => logs.push(line) }),
     ...(!isAgain && { snapshot: new Blob([readFileSync(inject('databaseSnapshot'))]) }),
+    asksProviderOnSave: false, // tests count what a provider is asked, and most of their providers are not there
     ...overrides,
   });
   onFinished(() => app.stop());

@@ -8,6 +8,8 @@ import { describe, expect, test } from 'vitest';
 const refused: [file: string, imported: string][] = [
   ['lib/a.ts', '../crypto/seal.ts'],
   ['lib/a.ts', '@prisma/client'],
+  ['failures/a.ts', '../workspaces/errors.ts'],
+  ['failures/a.ts', 'graphql'],
   ['events/a.ts', '../db/client.ts'],
   ['events/a.ts', '@prisma/client'],
   ['crypto/a.ts', '../db/client.ts'],

@@ -24,6 +24,7 @@ const AuditAct = builder.enumType('AuditAct', {
     APP_KEY_REVOKED: { description: "An app's key was ended." },
     CONNECTOR_ADDED: { description: 'A connector was added; details: provider, kind, scopesAdded.' },
     CONNECTOR_EDITED: { description: 'A connector was changed; details: changed, scopesAdded, scopesRemoved.' },
+    CONNECTOR_CHECKED: { description: "A connector's settings were tried at the provider; details: client." },
     CONNECTOR_DELETED: { description: 'A connector was deleted.' },
     ACCOUNT_CONNECTED: { description: 'An account was connected; details: scopesAdded, scopesRemoved.' },
     CONNECT_FAILED: { description: 'A connect flow came back and came to nothing; the outcome says why.' },

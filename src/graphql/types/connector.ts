@@ -13,6 +13,12 @@ import {
 import { type ConnectorEditPreview as Preview, previewConnectorEdit } from '../../connectors/preview.ts';
 import { connectionId } from '../../connections/connection.ts';
 import { flowError } from '../../connections/errors.ts';
+import {
+  loadOwnFlowProblems,
+  loadFlowProblems,
+  type FlowProblem as ConnectFlowProblem,
+} from '../../connections/flow-problem.ts';
+import { findProvider } from '../../providers/catalogue.ts';
 import { globalId, idOf } from '../../lib/global-id.ts';
 import { callingApp, callingUser } from '../../workspaces/caller.ts';
 import { can } from '../../workspaces/membership.ts';
@@ -25,6 +31,19 @@ import { ClientAuthentication, ConnectorKind, ReconnectReason } from './enums.ts
 import { ConnectionConfigEntry, ConnectionConfigEntryInput } from './named-value.ts';
 import { Provider, providerOf } from './provider.ts';
 import { RedirectUri } from './redirect-uri.ts';
+
+const FlowProblem = builder.objectRef<ConnectFlowProblem>('FlowProblem').implement({
+  description: 'A connect flow that has come to nothing, or not come back.',
+  fields: (t) => ({
+    redirectUri: t.exposeString('redirectUri', { description: 'Where the provider was to send the browser.' }),
+    startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When it began.' }),
+    problem: t.field({
+      type: UserError,
+      description: 'Why, and what to do about it.',
+      resolve: ({ problem }) => asValue(problem),
+    }),
+  }),
+});
 
 type Owned = { id: string; providerKey: string; workspaceId: string };
 
@@ -106,14 +125,48 @@ export const Connector = builder.prismaNode('Connector', {
       nullable: true,
       description:
         'What the provider last refused of the connector itself, with what an admin can do about it; null where nothing. Its users stay connected meanwhile. For members.',
-      select: { refusal: true, workspaceId: true },
-      resolve: ({ refusal, workspaceId }, _args, { caller }) =>
-        refusal && can(caller, 'workspace.view', workspaceId) ? asValue(flowError(refusal)) : null,
+      select: { id: true, refusal: true, workspaceId: true, providerKey: true, clientId: true, scopes: true },
+      resolve: async ({ refusal, clientId, scopes, ...connector }, _args, context) => {
+        if (!refusal || !can(context.caller, 'workspace.view', connector.workspaceId)) return null;
+        const apps = (await appsOf([connector], context))(connector.workspaceId);
+        const redirectUris = redirectUrisOf(apps, context.features.publicUrl, connector).map(({ uri }) => uri);
+        const docsUrl = findProvider(connector.providerKey)?.docsUrl;
+        const facts = { redirectUris, scopes, ...(clientId && { clientId }), ...(docsUrl && { docsUrl }) };
+        return asValue(flowError(refusal, facts));
+      },
+    }),
+    flowProblems: t.loadableList({
+      type: FlowProblem,
+      description:
+        'Connect flows of the last day that came to nothing for want of an admin, the latest to each redirect URI: the provider refused something, or never sent the browser back. None once somebody has connected since. For members.',
+      loaderOptions: { cache: false },
+      load: async (connectors: Owned[], { caller, features }) => {
+        const mayLook = connectors.filter(({ workspaceId }) => can(caller, 'workspace.view', workspaceId));
+        const flows = await loadFlowProblems(
+          features,
+          mayLook.map(({ id }) => id),
+        );
+        return connectors.map((connector) => flows[mayLook.indexOf(connector)] ?? []);
+      },
+      resolve: (connector): Owned => connector,
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime' }),
   }),
 });
+
+builder.objectField(AppUserConnection, 'flowProblem', (t) =>
+  t.loadable({
+    type: FlowProblem,
+    nullable: true,
+    description:
+      "Why the calling user's latest connect flow came to nothing, for a day: as it failed, or that it began at least a minute ago and has not come back, since the provider may have stopped it on a page of its own. Null for everybody else, and once the user has connected since.",
+    loaderOptions: { cache: false },
+    load: (connections: { id: string; connectorId: string }[], { caller, features }) =>
+      loadOwnFlowProblems(features, caller, connections),
+    resolve: ({ id, connectorId }) => ({ id, connectorId }),
+  }),
+);
 
 builder.objectField(AppUserConnection, 'connector', (t) =>
   t.loadable({
@@ -163,6 +216,12 @@ const Notice = builder.objectRef<ConnectorNotice>('Notice').implement({
   fields: (t) => ({
     path: t.exposeString('path', { description: 'The input it is about.' }),
     message: t.exposeString('message', { description: 'What there is to know, in a sentence for people.' }),
+    problem: t.field({
+      type: UserError,
+      nullable: true,
+      description: 'What is wrong and what to do about it, where a check has found something.',
+      resolve: ({ problem }) => (problem ? asValue(problem) : null),
+    }),
   }),
 });
 
