@@ -8,7 +8,7 @@ import { drainOutbox } from './connections/revoke.ts';
 import { rotateAtStart } from './connections/rotate-keys.ts';
 import { deleteExpiredFlows } from './connections/store.ts';
 import { createWatchStatus } from './connections/status.ts';
-import { createResolveServer } from './connectors/server.ts';
+import { createResolveServer, type ResolveServer } from './connectors/server.ts';
 import { developmentKeys } from './crypto/development-keys.ts';
 import { type Keyring, parseKeyring } from './crypto/keyring.ts';
 import { openDatabase } from './db/client.ts';
@@ -50,6 +50,10 @@ export interface Overrides {
   aroundProviderFetch?: (fetch: ProviderFetch) => ProviderFetch;
   /** Whether saving a connector has its provider try the settings; so it does unless told otherwise. */
   asksProviderOnSave?: boolean;
+  /** How long a refresh waits for its provider now. */
+  refreshTimeoutMs?: () => number;
+  /** Answers for some connectors how to speak to their provider: a catalogue entry's addresses lead out of a test. */
+  resolveServer?: (usual: ResolveServer) => ResolveServer;
 }
 
 export interface App {
@@ -93,7 +97,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const provider = createProviderFetch(policy);
   closers.push(() => provider.close());
   const fetch = overrides.aroundProviderFetch?.(provider.fetch) ?? provider.fetch;
-  const resolveServer = createResolveServer({ fetch, clock });
+  const usualServer = createResolveServer({ fetch, clock });
+  const resolveServer = overrides.resolveServer?.(usualServer) ?? usualServer;
   const localEvents = createStatusEvents();
   const redis =
     config.redisUrl && shareStatusEvents(localEvents, { url: config.redisUrl, publicUrl: config.publicUrl, log });
@@ -105,7 +110,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const { track, drain } = createInFlight();
   closers.push(drain);
   const parts = { db, clock, keyring, fetch, resolveServer, events, log, wakeWorker: worker.wake, track };
-  const refresh = createRefresh(parts);
+  const { refreshTimeoutMs } = overrides;
+  const refresh = createRefresh({ ...parts, ...(refreshTimeoutMs && { refreshTimeoutMs }) });
   worker.start({ run: () => drainOutbox(parts), everyMs: 5_000, onWake: true });
   worker.start({ run: () => deleteExpiredFlows(db, clock.now()), everyMs: 60_000 });
   worker.start({ run: () => keepAlive({ db, clock, log, refresh }), everyMs: overrides.sweepMs ?? 600_000 });

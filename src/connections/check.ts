@@ -225,7 +225,8 @@ async function probeSettings(
   connector: Connector,
   uris: ReturnType<typeof redirectUrisOf>,
 ) {
-  const client = clientOf(deps.keyring, connector);
+  const client = await clientOf(deps, connector);
+  if (!client) throw new ConnectorIncompleteError(); // the operator has just changed or removed it
   const redirectUris = uris.map(({ uri }) => uri);
   const told = await probeClient(probe, client, redirectUris[0] ?? deps.publicUrl);
   const asked = await probeRedirectUris(probe, {

@@ -103,9 +103,9 @@ export async function beginFlow(
   request: StartingRequest,
 ): Promise<StartedFlow> {
   const { app, userId, startedBy, takeOver } = subject;
-  const place = readPlace(deps, app, input, request);
+  const place = readPlace(deps, app, connector, input, request);
   const server = await askProvider(() => deps.resolveServer(connector));
-  const clientId = connector.clientId;
+  const clientId = connector.operatorClientId ?? connector.clientId;
   if (clientId === null) throw new ConnectorIncompleteError();
 
   const now = deps.clock.now();
@@ -282,15 +282,18 @@ function flowsOf(caller: Caller): (flow: PendingFlow) => boolean {
 function readPlace(
   deps: ConnectDeps,
   app: CallerApp,
+  connector: Connector,
   input: FlowInput,
   request: StartingRequest,
 ): { origin: string; returnTo: string | null; binding: ConnectBinding } {
   const given = input.origin === null ? null : readOrigin(input.origin);
   if (given && 'fault' in given) throw new ValidationError([{ path: 'input.origin', message: given.fault }]);
   const started = given?.origin ?? request.origin;
-  const origin = callbackOrigin(app, deps.publicUrl, started);
+  const page = callbackOrigin(app, deps.publicUrl, started);
+  // of all apps of all workspaces the operator has registered one redirect URI: the service's own
+  const origin = connector.operatorClientId === null ? page : deps.publicUrl;
   const live = app.origins.find((own) => own.kind === 'LIVE')?.origin ?? null;
-  const base = app.origins.some((own) => own.origin === origin) ? origin : live;
+  const base = app.origins.some((own) => own.origin === page) ? page : live;
   const sameOrigin = request.origin === origin && request.secFetchSite === 'same-origin';
   const binding = sameOrigin ? 'COOKIE' : 'CODE';
   const returnTo = input.returnTo === null ? live : resolveReturnTo(app, base, input.returnTo);

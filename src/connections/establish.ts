@@ -68,10 +68,12 @@ async function exchangeAndStore(deps: EstablishDeps, flow: PendingFlow, params: 
   const server = atRegion(home, keptFromCallback(home, params));
   const codeVerifier = open(deps.keyring, flowOwner(flow.id, 'codeVerifier'), flow.codeVerifierSealed).reveal();
   const receivedAt = deps.clock.now();
+  const client = await clientOf(deps, connector);
+  if (!client) throw flowError('FLOW_EXPIRED');
   const exchange = exchangeCode({
     fetch: deps.fetch,
     server,
-    client: clientOf(deps.keyring, connector),
+    client,
     callbackParams: params,
     redirectUri: flow.redirectUri,
     codeVerifier,
@@ -121,25 +123,19 @@ async function storeConnection(
   const write = async (tx: Tx): Promise<DomainError | null> => {
     await store.takeTurn(tx, id); // of two first flows at once, the second finds the first one's grant and takes it back
     await store.deleteFlow(tx, flow.id);
-    const connector = await store.shareConnector(tx, flow.connectorId);
-    const isOpen =
-      connector && !connector.deletedAt && agrees(connector, flow) && (await store.shareApp(tx, flow.appId));
-    if (!isOpen) {
-      await queueRevocation(deps, tx, ownerOf(flow, id, grant, account), grant, receivedAt);
-      const act = { act: 'CONNECT_FAILED', outcome: 'FLOW_EXPIRED', ...actOn({ ...flow, id }) } as const;
-      await recordAct(deps, tx, actorOfFlow(flow), act);
-      return flowError('CONNECTOR_CHANGED');
-    }
+    const closed = await closedMeanwhile(tx, flow);
     const before = await store.lockWithCredential(tx, id);
     if (before?.credential?.fingerprint === tokens.fingerprint) return null; // a commit whose answer was lost
     // What the other grant may stand on as well is revoked when the connection ends; the rest at once. A grant of another client
     // shares nothing with the new one, and is revoked once the connector is put back.
-    const sameClient = before?.clientFingerprint === connector.clientFingerprint;
+    const sameClient = before?.clientFingerprint === flow.clientFingerprint;
     const sameGrant = Boolean(before && sameClient && mayShareGrant(server, account, before));
-    const refusal = await starterRefusal(tx, flow, before);
+    const refusal = closed ?? (await starterRefusal(tx, flow, before));
     if (refusal) {
       const dueAt = before?.credential && sameGrant ? null : receivedAt;
       await queueRevocation(deps, tx, ownerOf(flow, id, grant, account), grant, dueAt);
+      const act = { act: 'CONNECT_FAILED', outcome: refusal.code, ...actOn({ ...flow, id }) } as const;
+      await recordAct(deps, tx, actorOfFlow(flow), act);
       return refusal;
     }
     if (before?.credential) {
@@ -193,6 +189,18 @@ async function storeConnection(
 /** Whose a grant is that came too late, or for nothing. */
 function ownerOf(flow: PendingFlow, id: string, grant: TokenGrant, account: ProviderAccount) {
   return { ...flow, connectionId: id, accountId: account.id, connectionConfig: grant.kept };
+}
+
+/**
+ * What has closed the flow's connector or app while the provider was asked; null where nothing has, and then nothing does until the
+ * transaction ends.
+ */
+async function closedMeanwhile(tx: Tx, flow: PendingFlow): Promise<DomainError | null> {
+  const appIsThere = await store.shareApp(tx, flow.appId);
+  const connector = await store.shareConnector(tx, flow);
+  const problem = connectorProblem(connector ? connectorFacts(connector) : null);
+  if (problem || !connector) return problem ?? new NotFoundError('connector');
+  return agrees(connector, flow) && appIsThere ? null : flowError('CONNECTOR_CHANGED');
 }
 
 /** Queues the revocation of a grant that a failed flow would leave at the provider, without hiding why the flow failed. */

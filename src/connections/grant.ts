@@ -1,6 +1,9 @@
 import { clientSecretOwner } from '../connectors/manage.ts';
+import { openOperatorClient } from '../connectors/operator-client.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { open, seal } from '../crypto/seal.ts';
+import type { Db } from '../db/client.ts';
+import type { Connector } from '../db/generated/prisma/client.ts';
 import { type Secret, tokenFingerprint } from '../lib/secret.ts';
 import type { AuthorizationServer, KeptValue, OAuthClient, TokenGrant } from '../oauth/authorization-server.ts';
 import type { NewTokens } from './store.ts';
@@ -20,11 +23,18 @@ export interface GrantTokens {
   refreshToken: Secret | null;
 }
 
-/** The OAuth client of a connector, its secret opened. */
-export function clientOf(
-  keyring: Keyring,
-  connector: { id: string; clientId: string | null; clientSecretSealed: string | null },
-): OAuthClient {
+/**
+ * The OAuth client that a connector uses, its secret opened; null where that is the operator's, and has changed since the connector
+ * was read.
+ */
+export async function clientOf(
+  { db, keyring }: { db: Db; keyring: Keyring },
+  connector: Pick<
+    Connector,
+    'id' | 'providerKey' | 'clientId' | 'clientSecretSealed' | 'operatorClientId' | 'clientFingerprint'
+  >,
+): Promise<OAuthClient | null> {
+  if (connector.operatorClientId !== null) return openOperatorClient({ db, keyring }, connector);
   const { clientSecretSealed } = connector;
   return {
     clientId: connector.clientId ?? '',

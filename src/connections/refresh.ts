@@ -31,6 +31,8 @@ export interface RefreshDeps {
   wakeWorker: () => void;
   /** A stop waits for what is tracked. */
   track: InFlight['track'];
+  /** How long a request waits for its provider now, where that is not as usual. */
+  refreshTimeoutMs?: () => number;
 }
 
 /**
@@ -50,6 +52,7 @@ export type Refresh = (connectionId: string, version: number) => Promise<Refresh
 type ForRefresh = NonNullable<Awaited<ReturnType<typeof store.findForRefresh>>>;
 
 const leaseMs = 8_000;
+/** Longer than other requests wait: the answer that is not waited for may be the one with the new tokens. */
 const requestTimeoutMs = 30_000;
 /** How long a loser waits before it looks again: most refreshes are quick, a slow one is not worth asking after often. */
 const firstPollMs = 25;
@@ -162,16 +165,21 @@ async function attempt(deps: RefreshDeps, row: ForRefresh, lease: Lease): Promis
   let grant: TokenGrant;
   try {
     server = await deps.resolveServer(connector, keptOf(connection));
-    const client = clientOf(deps.keyring, connector);
+    const client = await clientOf(deps, connector);
+    if (!client) {
+      await store.releaseLease(deps.db, { connectionId, leaseToken }, {});
+      return { kind: 'ended' };
+    }
     const refreshToken = openToken(deps.keyring, connectionId, 'refreshToken', refreshTokenSealed);
     const now = deps.clock.now();
     const until = new Date(now.getTime() + leaseMs);
     if (!(await store.recordAttempt(deps.db, { connectionId, leaseToken }, now, until))) return { kind: 'overtaken' };
     lease.until = until;
+    const timeoutMs = deps.refreshTimeoutMs?.() ?? requestTimeoutMs;
     if (row.attemptedAt) {
       deps.log.info({ connectionId }, 'the answer of the last refresh was lost: its refresh token is tried once more');
     }
-    grant = await refreshGrant({ fetch, server, client, refreshToken, timeoutMs: requestTimeoutMs });
+    grant = await refreshGrant({ fetch, server, client, refreshToken, timeoutMs });
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error;
     return mayLeave ? failed(deps, row, leaseToken, error.verdict) : { kind: 'overtaken' };

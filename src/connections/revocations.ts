@@ -28,3 +28,9 @@ export async function readRevocationProgress(db: Db, connectorIds: readonly stri
     return { pending, receipts, total: Object.values(receipts).reduce((sum, some) => sum + some, pending) };
   });
 }
+
+/** Reads the same page of the revocations of connectors, in order. */
+export async function listRevocations(db: Db, connectorIds: readonly string[], page: store.RevocationPage) {
+  const rows = await store.findRevocations(db, connectorIds, page);
+  return connectorIds.map((id) => rows.filter(({ connectorId }) => connectorId === id));
+}

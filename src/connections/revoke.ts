@@ -71,7 +71,8 @@ async function revoke(deps: RevokeDeps, item: OutboxItem): Promise<void> {
       const grant = { clientFingerprint, accountId };
       if (await park(deps, item, grant)) return;
     }
-    const client = clientOf(deps.keyring, connector);
+    const client = await clientOf(deps, connector);
+    if (!client) return await retryLater(deps, item);
     await finish(await revokeGrant({ fetch: deps.fetch, server, client, ...tokens }));
   } catch (error) {
     if (error instanceof SealError) deps.log.error({ err: error, connectorId }, 'tokens to revoke cannot be opened');

@@ -1,4 +1,5 @@
 import { clientSecretOwner } from '../connectors/manage.ts';
+import { operatorSecretOwner } from '../connectors/operator-client.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { open, SealError, type SealOwner, seal } from '../crypto/seal.ts';
 import type { Db } from '../db/client.ts';
@@ -38,6 +39,7 @@ type Column = store.SealedColumn & { owner: (id: string) => SealOwner };
 /** Every column that holds secrets. */
 const sealedColumns: readonly Column[] = [
   { table: 'connector', key: 'id', column: 'clientSecretSealed', owner: clientSecretOwner },
+  { table: 'operator_client', key: 'providerKey', column: 'clientSecretSealed', owner: operatorSecretOwner },
   { table: 'app', key: 'id', column: 'identitySecretSealed', owner: identitySecretOwner },
   {
     table: 'credential',

@@ -18,6 +18,7 @@ const readColumns = {
     'kind',
     'clientId',
     'clientSecretSealed',
+    'operatorClientId',
     'custom',
     'scopes',
     'connectionConfig',
@@ -372,10 +373,18 @@ export interface NewTokens {
   fingerprint: string;
 }
 
-/** Shares the connector's row, deleted or not, until the transaction ends: it can be neither edited nor deleted meanwhile. */
-export async function shareConnector(tx: Tx, id: string): Promise<Connector | null> {
+/**
+ * Shares a connector, deleted or not, with its standing in the workspace until the transaction ends: meanwhile it can be neither
+ * edited nor deleted, nor can the plan or what is switched off change. Whoever has an app's row as well took that first: an edit of
+ * an app goes on to its workspace's.
+ */
+export async function shareConnector(
+  tx: Tx,
+  { connectorId: id, workspaceId }: { connectorId: string; workspaceId: string },
+): Promise<ConnectorInWorkspace | null> {
+  await tx.$queryRaw`SELECT id FROM workspace WHERE id = ${workspaceId} FOR SHARE`;
   await tx.$queryRaw`SELECT id FROM connector WHERE id = ${id} FOR SHARE`;
-  return tx.connector.findUnique({ where: { id } });
+  return tx.connector.findUnique({ where: { id, workspaceId }, include: { workspace: standing } });
 }
 
 /** Shares an app's row until the transaction ends: it cannot be deleted meanwhile. False where it was. */
@@ -720,6 +729,35 @@ export function countRevocations(db: Db, connectorIds: readonly string[]) {
   });
 }
 
+/** Which part of a list of revocations, by its ids; `descending` reads it from its end. */
+export interface RevocationPage {
+  after: string | null;
+  before: string | null;
+  limit: number;
+  descending: boolean;
+}
+
+/** The same page of the revocations of each connector, oldest first, in two statements. */
+export async function findRevocations(db: Db, connectorIds: readonly string[], page: RevocationPage) {
+  const order = page.descending ? Prisma.sql`DESC` : Prisma.sql`ASC`;
+  const place = (id: string) => Prisma.sql`(SELECT "createdAt", id FROM outbox_item WHERE id = ${id})`;
+  const conditions = [
+    Prisma.sql`item."connectorId" = connector.id`,
+    Prisma.sql`item.kind = 'REVOKE_GRANT'`,
+    ...(page.after === null ? [] : [Prisma.sql`(item."createdAt", item.id) > ${place(page.after)}`]),
+    ...(page.before === null ? [] : [Prisma.sql`(item."createdAt", item.id) < ${place(page.before)}`]),
+  ];
+  const rows = await db.$queryRaw<{ id: string }[]>`
+    SELECT page.id FROM unnest(${connectorIds}::text[]) AS connector(id) CROSS JOIN LATERAL (
+      SELECT item.id FROM outbox_item item WHERE ${Prisma.join(conditions, ' AND ')}
+      ORDER BY item."createdAt" ${order}, item.id ${order} LIMIT ${page.limit}) page`;
+  const direction = page.descending ? 'desc' : 'asc';
+  return db.outboxItem.findMany({
+    where: { id: { in: rows.map(({ id }) => id) } },
+    orderBy: [{ createdAt: direction }, { id: direction }],
+  });
+}
+
 export function findConnectorOfGrant(db: Db, connectorId: string) {
   return db.connector.findUnique({ where: { id: connectorId } });
 }
@@ -765,8 +803,8 @@ export function postponeOutboxItem(db: Db, id: string, dueAt: Date) {
 
 /** Where sealed values stand. These names become part of the statements: they are constants, never input. */
 export interface SealedColumn {
-  table: 'connector' | 'app' | 'credential' | 'pending_flow' | 'outbox_item' | 'audit_chain';
-  key: 'id' | 'connectionId';
+  table: 'connector' | 'operator_client' | 'app' | 'credential' | 'pending_flow' | 'outbox_item' | 'audit_chain';
+  key: 'id' | 'connectionId' | 'providerKey';
   column: `${string}Sealed`;
 }
 

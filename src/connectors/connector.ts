@@ -3,9 +3,11 @@ import { globalId } from '../lib/global-id.ts';
 import { sha256Hex } from '../lib/secret.ts';
 import type { ClientAuthentication } from '../oauth/authorization-server.ts';
 import { RESERVED_AUTHORIZATION_PARAMS } from '../oauth/authorization.ts';
+import type { ConnectorKind } from '../db/generated/prisma/enums.ts';
 import { CUSTOM_PROVIDER_KEY } from '../providers/catalogue.ts';
 import type { Provider } from '../providers/provider.ts';
 import type { CallerApp } from '../workspaces/caller.ts';
+import { ValidationError } from '../workspaces/errors.ts';
 import { type AppOrigin, originsOf } from '../workspaces/origin.ts';
 
 /** A name with a value, as it travels through the API and lies in the database. */
@@ -52,6 +54,26 @@ export interface Reading<T> {
   value: T;
   faults: Fault[];
   notices: Notice[];
+}
+
+/** Gathers what readings say, so that an admin hears of every fault at once. */
+export function createReader() {
+  const faults: { path: string; message: string }[] = [];
+  const notices: Notice[] = [];
+  return {
+    notices,
+    fault(path: string, message: string) {
+      faults.push({ path, message });
+    },
+    take<T>(reading: Reading<T>): T {
+      faults.push(...reading.faults);
+      notices.push(...reading.notices);
+      return reading.value;
+    },
+    finish() {
+      if (faults.length > 0) throw new ValidationError(faults);
+    },
+  };
 }
 
 const maxScopes = 200;
@@ -221,12 +243,68 @@ export function scopesFingerprint(scopes: readonly string[]): string {
   return sha256Hex(JSON.stringify([...new Set(scopes)].sort()));
 }
 
+/** A client that the operator holds at a provider, without its secret. */
+export interface OperatorClientFacts {
+  providerKey: string;
+  clientId: string;
+  connectionConfig: unknown;
+}
+
+/** What a grant given to the operator's client belongs to. */
+export function operatorFingerprint({ providerKey, clientId, connectionConfig }: OperatorClientFacts): string {
+  return clientFingerprint({
+    providerKey,
+    clientId,
+    connectionConfig: connectionConfig as NamedValue[],
+    custom: null,
+  });
+}
+
+/** The columns that say which client a connector uses. */
+interface ClientColumns {
+  clientId: string | null;
+  operatorClientId: string | null;
+  connectionConfig: NamedValue[];
+  clientFingerprint: string;
+}
+
+/**
+ * Which client a connector uses: its own; or the operator's (null: there is none), with the settings that this is for, where the
+ * connector is shared by its apps and has neither client nor settings of its own; or none, and then it is a draft. A secret goes to
+ * no address that it was not given for, so a connector with settings of its own never gets the operator's.
+ */
+export function clientInUse(
+  own: {
+    providerKey: string;
+    kind: ConnectorKind;
+    clientId: string | null;
+    hasSecret: boolean;
+    connectionConfig: NamedValue[];
+    custom: CustomProvider | null;
+  },
+  operatorClient: OperatorClientFacts | null,
+): ClientColumns {
+  const { clientId, connectionConfig } = own;
+  const hasOwn = clientId !== null || own.hasSecret || connectionConfig.length > 0;
+  if (!operatorClient || own.kind !== 'SHARED' || own.custom || hasOwn) {
+    return { clientId, operatorClientId: null, connectionConfig, clientFingerprint: clientFingerprint(own) };
+  }
+  return {
+    clientId: null,
+    operatorClientId: operatorClient.clientId,
+    connectionConfig: operatorClient.connectionConfig as NamedValue[],
+    clientFingerprint: operatorFingerprint(operatorClient),
+  };
+}
+
 /** Whether the connector has all it needs to connect somebody; else it is a draft. */
 export function isComplete(connector: {
   clientId: string | null;
   clientSecretSealed: string | null;
+  operatorClientId: string | null;
   custom: unknown;
 }): boolean {
+  if (connector.operatorClientId !== null) return true;
   const authentication = (connector.custom as CustomProvider | null)?.clientAuthentication;
   return connector.clientId !== null && (connector.clientSecretSealed !== null || authentication === 'NONE');
 }
@@ -239,12 +317,16 @@ export function callbackPath(connector: { id: string; providerKey: string } | nu
     : path;
 }
 
-/** The redirect URIs of a connector (null: of any catalogue provider's) for some apps and the service itself, each once. */
+/**
+ * The redirect URIs of a connector (null: of any catalogue provider's) for some apps and the service itself, each once. Through the
+ * operator's client every flow comes back to the service itself: no operator can register the origins of every app.
+ */
 export function redirectUrisOf(
   apps: readonly Pick<CallerApp, 'origins'>[],
   publicUrl: string,
-  connector: { id: string; providerKey: string } | null,
+  connector: { id: string; providerKey: string; operatorClientId: string | null } | null,
 ): { kind: AppOrigin['kind']; uri: string }[] {
+  if (connector && connector.operatorClientId !== null) return redirectUrisOf([], publicUrl, null);
   const path = callbackPath(connector);
   const byUri = new Map<string, { kind: AppOrigin['kind']; uri: string }>();
   const own = apps.flatMap((app) => originsOf(app, publicUrl)).filter(({ kind }) => kind !== 'SERVICE');

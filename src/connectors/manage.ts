@@ -17,11 +17,12 @@ import { assertPlanIncludesConnectors } from '../workspaces/plan.ts';
 import { findPlan, findSwitchedOff } from '../workspaces/store.ts';
 import {
   type CustomProvider,
-  clientFingerprint,
+  clientInUse,
+  createReader,
   destinationChanged,
   type NamedValue,
   type Notice,
-  type Reading,
+  type OperatorClientFacts,
   readConnectionConfig,
   readCustomProvider,
   readName,
@@ -75,7 +76,10 @@ export const clientSecretOwner = (connectorId: string) => ({
   field: 'clientSecret',
 });
 
-/** Registers a connector. Without client id and secret it is a draft, whose redirect URIs can be read. */
+/**
+ * Registers a connector. Without client id and secret it uses the operator's client, where it is shared and the operator has one
+ * there; else it is a draft, whose redirect URIs can be read.
+ */
 export async function addConnector(deps: ConnectorDeps, caller: Caller, input: AddConnectorInput) {
   assertCan(caller, 'connector.manage', input.workspaceId, 'workspace');
   await assertPlan(deps, input.workspaceId);
@@ -93,12 +97,17 @@ export async function addConnector(deps: ConnectorDeps, caller: Caller, input: A
     );
   }
   const id = randomUUID();
-  const row = {
-    providerKey,
+  const settings = input.connectionConfig;
+  const { kind } = input;
+  const isLeftToOperator =
+    kind === 'SHARED' && !input.clientId?.trim() && !input.clientSecret?.trim() && !settings.length;
+  // the operator's client brings its own settings
+  const needsSettings = !(provider && isLeftToOperator && (await store.findOperatorClient(deps.db, providerKey)));
+  const given = {
     name: reader.take(readName(input.name)),
     clientId: reader.take(readPasted(input.clientId ?? '', 'client id', 'input.clientId', 512)),
     scopes: reader.take(readScopes(input.scopes)),
-    connectionConfig: reader.take(readConnectionConfig(input.connectionConfig, provider)),
+    connectionConfig: needsSettings ? reader.take(readConnectionConfig(settings, provider)) : [],
     custom: input.custom && reader.take(readCustomProvider(input.custom, deps.checkUrl)),
   };
   const secret = reader.take(readPasted(input.clientSecret ?? '', 'client secret', 'input.clientSecret', 4096));
@@ -107,16 +116,17 @@ export async function addConnector(deps: ConnectorDeps, caller: Caller, input: A
     throw new ConnectorDisabledError({ provider: providerKey });
   }
   const connector = await deps.db.$transaction(async (tx) => {
-    const details = { provider: providerKey, kind: input.kind, ...scopeChanges([], row.scopes) };
+    const operatorClient = isLeftToOperator ? await store.shareOperatorClient(tx, providerKey) : null;
+    const row = { ...given, providerKey, kind };
+    const details = { provider: providerKey, kind, ...scopeChanges([], row.scopes) };
     const act = { act: 'CONNECTOR_ADDED', workspaceId: input.workspaceId, connectorId: id, details } as const;
     await recordAct(deps, tx, actorOf(caller), act);
     return store.insertConnector(tx, {
       ...row,
+      ...clientInUse({ ...row, hasSecret: secret !== null }, operatorClient),
       id,
       workspaceId: input.workspaceId,
-      kind: input.kind,
       clientSecretSealed: secret && seal(deps.keyring, clientSecretOwner(id), new Secret(secret)),
-      clientFingerprint: clientFingerprint(row),
       scopesFingerprint: scopesFingerprint(row.scopes),
     });
   });
@@ -131,9 +141,10 @@ export async function editConnector(deps: ConnectorDeps, caller: Caller, input: 
   const current = await requireEditable(deps, caller, input.connectorId);
   const edit = readEdit(deps, current, input);
   const connector = await deps.db.$transaction(async (tx) => {
+    const operatorClient = await store.shareOperatorClient(tx, current.providerKey);
     const before = await store.lockConnector(tx, current.id);
     if (!before) throw new NotFoundError('connector');
-    const { providerKey: _, ...columns } = applyEdit(before, edit);
+    const { providerKey: _, kind: __, ...columns } = applyEdit(before, edit, operatorClient);
     // what the provider refused may have been what was changed here: the next request tells
     const isUnchanged =
       !edit.secret &&
@@ -203,6 +214,7 @@ export function readEdit(
     input.clientSecret === null
       ? null
       : reader.take(readPasted(input.clientSecret, 'client secret', 'input.clientSecret', 4096));
+  if (current.operatorClientId !== null) readLeaving(input, provider, reader);
   if (given.clientId === null) reader.fault('input.clientId', 'A client id cannot be blank.');
   if (input.clientSecret !== null && secret === null)
     reader.fault('input.clientSecret', 'A client secret cannot be blank.');
@@ -210,17 +222,37 @@ export function readEdit(
   return { given, secret, notices: reader.notices };
 }
 
+/** A connector leaves the operator's client whole, or not at all: with a client, and all settings, of its own. */
+function readLeaving(
+  { clientId, clientSecret, connectionConfig }: EditConnectorInput,
+  provider: ReturnType<typeof findProvider>,
+  reader: ReturnType<typeof createReader>,
+): void {
+  const message = "The connector uses the operator's client: enter a client id and a client secret of your own, both.";
+  if (clientId === null && (clientSecret !== null || connectionConfig !== null))
+    reader.fault('input.clientId', message);
+  if (clientId === null) return;
+  if (clientSecret === null) reader.fault('input.clientSecret', message);
+  if (connectionConfig === null) reader.take(readConnectionConfig([], provider));
+}
+
 /**
  * What a connector is after an edit, but for its secret.
  * @throws ValidationError where the stored secret would go to another address
  */
-export function applyEdit(before: Connector, { given, secret }: ConnectorEdit) {
+export function applyEdit(
+  before: Connector,
+  { given, secret }: ConnectorEdit,
+  operatorClient: OperatorClientFacts | null,
+) {
   const row = {
     providerKey: before.providerKey,
+    kind: before.kind,
     name: before.name,
     clientId: before.clientId,
     scopes: before.scopes,
-    connectionConfig: before.connectionConfig as unknown as NamedValue[],
+    // those of the operator's client are not its own
+    connectionConfig: before.operatorClientId === null ? (before.connectionConfig as unknown as NamedValue[]) : [],
     custom: before.custom as CustomProvider | null,
   };
   const after = { ...row, ...given };
@@ -232,9 +264,10 @@ export function applyEdit(before: Connector, { given, secret }: ConnectorEdit) {
       },
     ]);
   }
+  const hasSecret = before.clientSecretSealed !== null || secret !== null;
   return {
     ...after,
-    clientFingerprint: clientFingerprint(after),
+    ...clientInUse({ ...after, hasSecret }, operatorClient),
     scopesFingerprint: scopesFingerprint(after.scopes),
   };
 }
@@ -250,8 +283,7 @@ export async function deleteConnector(
 ): Promise<void> {
   const connector = await requireConnector(deps, caller, input.connectorId);
   if (!input.confirm) {
-    const { users, apps } = await store.countUsers(deps.db, connector.id);
-    throw new ConfirmationRequiredError('delete-connector', users, apps);
+    throw new ConfirmationRequiredError('delete-connector', await store.countConnected(deps.db, connector.id));
   }
   try {
     await deps.db.$transaction(async (tx) => {
@@ -285,24 +317,4 @@ async function assertPlan(deps: { db: Db }, workspaceId: string): Promise<void> 
   const workspace = await findPlan(deps.db, workspaceId);
   if (!workspace) throw new NotFoundError('workspace');
   assertPlanIncludesConnectors(workspace.plan);
-}
-
-/** Gathers what readings say, so that an admin hears of every fault at once. */
-function createReader() {
-  const faults: { path: string; message: string }[] = [];
-  const notices: Notice[] = [];
-  return {
-    notices,
-    fault(path: string, message: string) {
-      faults.push({ path, message });
-    },
-    take<T>(reading: Reading<T>): T {
-      faults.push(...reading.faults);
-      notices.push(...reading.notices);
-      return reading.value;
-    },
-    finish() {
-      if (faults.length > 0) throw new ValidationError(faults);
-    },
-  };
 }

@@ -8,8 +8,7 @@ import * as store from './store.ts';
 export interface ConnectorEditPreview {
   /** Why they would have to connect again; null where nobody would. */
   reconnectReason: 'SCOPES_CHANGED' | 'CREDENTIALS_CHANGED' | null;
-  /** Who would have to connect again, and need not as things are. */
-  users: number;
+  /** What would have to be connected again, and need not as things are. */
   apps: AffectedApp[];
   scopesAdded: string[];
   scopesRemoved: string[];
@@ -25,14 +24,13 @@ export async function previewConnectorEdit(
   input: EditConnectorInput,
 ): Promise<ConnectorEditPreview> {
   const current = await requireEditable(deps, caller, input.connectorId);
-  const after = applyEdit(current, readEdit(deps, current, input));
+  const edit = readEdit(deps, current, input);
+  const after = applyEdit(current, edit, await store.findOperatorClient(deps.db, current.providerKey));
   const reconnectReason = reasonFor(current, after);
-  const affected = reconnectReason
-    ? await store.countUndisturbed(deps.db, current, deps.clock.now())
-    : { users: 0, apps: [] };
+  const apps = reconnectReason ? await store.countUndisturbed(deps.db, current, deps.clock.now()) : [];
   return {
     reconnectReason,
-    ...affected,
+    apps,
     scopesAdded: after.scopes.filter((scope) => !current.scopes.includes(scope)),
     scopesRemoved: current.scopes.filter((scope) => !after.scopes.includes(scope)),
   };

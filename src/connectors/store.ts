@@ -9,6 +9,7 @@ export interface ConnectorColumns {
   name: string;
   clientId: string | null;
   clientSecretSealed: string | null;
+  operatorClientId: string | null;
   scopes: string[];
   connectionConfig: NamedValue[];
   custom: CustomProvider | null;
@@ -49,8 +50,8 @@ export function updateConnector(tx: Tx, id: string, row: ConnectorColumns) {
   return tx.connector.update({ where: { id }, data: columns(row) });
 }
 
-/** How many are connected through the connector: in each app, and together. */
-export function countUsers(db: Db, connectorId: string) {
+/** How many are connected through the connector, in each app. */
+export function countConnected(db: Db, connectorId: string) {
   return countConnections(db, { connectorId });
 }
 
@@ -69,18 +70,15 @@ export function countUndisturbed(
   });
 }
 
-async function countConnections(
-  db: Db,
-  where: Prisma.ConnectionWhereInput,
-): Promise<{ users: number; apps: AffectedApp[] }> {
+async function countConnections(db: Db, where: Prisma.ConnectionWhereInput): Promise<AffectedApp[]> {
   const groups = await db.connection.groupBy({
     by: ['appId'],
     where: { ...where, disconnectedAt: null, app: { deletedAt: null } },
-    _count: true,
+    // of one connector a user has one; an account that an app shares is nobody's own
+    _count: { _all: true, userId: true },
     orderBy: { appId: 'asc' },
   });
-  const apps = groups.map(({ appId, _count }) => ({ appId, connections: _count }));
-  return { users: apps.reduce((sum, app) => sum + app.connections, 0), apps };
+  return groups.map(({ appId, _count }) => ({ appId, connections: _count._all, users: _count.userId }));
 }
 
 /** Access ends with this row and one outbox row, however many connections there are. False where it was gone already. */
@@ -94,4 +92,79 @@ export async function tombstoneConnector(tx: Tx, connector: { id: string; worksp
     data: { kind: 'REVOKE_ALL_GRANTS', workspaceId: connector.workspaceId, connectorId: connector.id, dueAt: at },
   });
   return true;
+}
+
+// --- the operator's clients ---
+
+/** Keeps the operator's client at a provider as it is until the transaction ends, for those who decide by it. */
+export async function shareOperatorClient(tx: Tx, providerKey: string) {
+  await tx.$queryRaw`SELECT 1 FROM pg_advisory_xact_lock_shared(hashtextextended(${turnOf(providerKey)}, 0))`;
+  return findOperatorClient(tx, providerKey);
+}
+
+/** Waits for those, and keeps others from deciding until the transaction ends. */
+export async function lockOperatorClient(tx: Tx, providerKey: string) {
+  await tx.$queryRaw`SELECT 1 FROM pg_advisory_xact_lock(hashtextextended(${turnOf(providerKey)}, 0))`;
+  return findOperatorClient(tx, providerKey);
+}
+
+const turnOf = (providerKey: string) => `operator-client ${providerKey}`;
+
+export function findOperatorClient(db: Db | Tx, providerKey: string) {
+  return db.operatorClient.findUnique({ where: { providerKey } });
+}
+
+export function findOperatorClients(db: Db) {
+  return db.operatorClient.findMany({ orderBy: { providerKey: 'asc' } });
+}
+
+/** Which of these providers the operator has a client at. */
+export async function findOperatorProviderKeys(db: Db, providerKeys: readonly string[]): Promise<Set<string>> {
+  const rows = await db.operatorClient.findMany({
+    where: { providerKey: { in: [...providerKeys] } },
+    select: { providerKey: true },
+  });
+  return new Set(rows.map(({ providerKey }) => providerKey));
+}
+
+export function upsertOperatorClient(
+  tx: Tx,
+  client: { providerKey: string; clientId: string; clientSecretSealed: string; connectionConfig: NamedValue[] },
+) {
+  const data = { ...client, connectionConfig: client.connectionConfig as unknown as Prisma.InputJsonArray };
+  return tx.operatorClient.upsert({ where: { providerKey: client.providerKey }, create: data, update: data });
+}
+
+export async function deleteOperatorClient(tx: Tx, providerKey: string): Promise<boolean> {
+  return (await tx.operatorClient.deleteMany({ where: { providerKey } })).count > 0;
+}
+
+/**
+ * Makes the shared connectors of a provider that have neither client nor settings of their own follow the operator's client, or
+ * (null) go without: one statement, whatever the number of their connections. Deleted ones too: what is still to be revoked goes to
+ * the client that it was given to, or waits.
+ */
+export function followOperatorClient(
+  tx: Tx,
+  providerKey: string,
+  client: { operatorClientId: string | null; connectionConfig: NamedValue[]; clientFingerprint: string },
+) {
+  const { operatorClientId, clientFingerprint } = client;
+  const connectionConfig = client.connectionConfig as unknown as Prisma.InputJsonArray;
+  return tx.connector.updateManyAndReturn({
+    where: {
+      providerKey,
+      kind: 'SHARED',
+      clientId: null,
+      clientSecretSealed: null,
+      OR: [{ operatorClientId: { not: null } }, { connectionConfig: { equals: [] } }],
+    },
+    data: { operatorClientId, connectionConfig, clientFingerprint, refusal: null, refusedAt: null },
+    select: { id: true, workspaceId: true, deletedAt: true },
+  });
+}
+
+/** The live connections that stand on the operator's client at a provider, in each app. */
+export function countOnOperatorClient(db: Db, providerKey: string) {
+  return countConnections(db, { connector: { providerKey, operatorClientId: { not: null }, deletedAt: null } });
 }

@@ -177,7 +177,7 @@ builder.objectType(ProviderUnavailableError, {
   }),
 });
 
-const AffectedConnections = builder.objectRef<AffectedApp>('AffectedConnections').implement({
+export const AffectedConnections = builder.objectRef<AffectedApp>('AffectedConnections').implement({
   description: 'Live connections of one app that an act would touch.',
   fields: (t) => ({
     app: t.prismaField({
@@ -208,7 +208,10 @@ builder.objectType(ConfirmationRequiredError, {
   description: 'The act is large: repeat it with `confirm: true`. Nothing has changed yet.',
   interfaces: [UserError],
   fields: (t) => ({
-    affectedUsers: t.exposeInt('affectedUsers', { description: 'How many users are connected through it.' }),
+    affectedUsers: t.exposeInt('affectedUsers', {
+      description:
+        "How many users are connected through it with accounts of their own. An account that an app shares is nobody's own: `affectedConnections` counts it.",
+    }),
     affectedApps: t.prismaField({
       type: ['App'],
       description: 'The apps in which they are connected.',

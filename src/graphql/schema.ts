@@ -7,6 +7,7 @@ import './types/app.ts';
 import './types/provider.ts';
 import './types/connector.ts';
 import './types/connector-check.ts';
+import './types/operator-client.ts';
 import './types/connection.ts';
 import './types/connection-list.ts';
 import './types/shared-account.ts';

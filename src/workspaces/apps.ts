@@ -92,8 +92,7 @@ export async function deleteApp(
 ): Promise<void> {
   const app = await requireApp(deps, caller, input.appId);
   if (!input.confirm) {
-    const users = await store.countAppUsers(deps.db, app.id);
-    throw new ConfirmationRequiredError('delete-app', users, [{ appId: app.id, connections: users }]);
+    throw new ConfirmationRequiredError('delete-app', await store.countAppUse(deps.db, app.id));
   }
   await deps.db.$transaction(async (tx) => {
     if (!(await store.tombstoneApp(tx, app, deps.clock.now()))) throw new NotFoundError('app');

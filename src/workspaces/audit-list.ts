@@ -1,31 +1,10 @@
 import type { Db } from '../db/client.ts';
 import type { Prisma } from '../db/generated/prisma/client.ts';
-import type { AuditAct } from '../db/generated/prisma/enums.ts';
 import type { Clock } from '../lib/clock.ts';
-import { type AuditPlace, findAuditEvents } from './audit-store.ts';
+import { DomainError } from '../lib/domain-error.ts';
+import { type AuditFilter, type AuditPage, type AuditPlace, findAuditEvents, findAuditPages } from './audit-store.ts';
 import type { Caller } from './caller.ts';
 import { assertCan } from './membership.ts';
-
-/** Which rows; what is left out does not matter. */
-export interface AuditFilter {
-  acts?: AuditAct[];
-  actor?: string;
-  appId?: string;
-  connectorId?: string;
-  outcome?: string;
-  /** From this instant on. */
-  since?: Date;
-  /** Before this instant. */
-  until?: Date;
-}
-
-/** Rows of a page: beyond a place, whichever page it is, at the same cost. */
-export interface AuditPage {
-  olderThan: AuditPlace | null;
-  newerThan: AuditPlace | null;
-  oldestFirst: boolean;
-  limit: number;
-}
 
 function conditions(workspaceId: string, filter: AuditFilter): Prisma.AuditEventWhereInput & { workspaceId: string } {
   const { acts, since, until, ...exact } = filter;
@@ -38,18 +17,34 @@ function conditions(workspaceId: string, filter: AuditFilter): Prisma.AuditEvent
 }
 
 /**
- * A page of a workspace's audit.
- * @throws UnauthenticatedError, NotFoundError, ForbiddenError for everybody but the workspace's ADMINs and OWNERs and the operator
+ * The same page of the audits of workspaces, in order. In the place of one: UnauthenticatedError, NotFoundError, ForbiddenError for
+ * everybody but that workspace's ADMINs and OWNERs and the operator.
  */
-export async function listAudit(
+export async function listAudits(
   deps: { db: Db },
   caller: Caller,
-  workspaceId: string,
+  workspaceIds: readonly string[],
   filter: AuditFilter,
   page: AuditPage,
-) {
-  assertCan(caller, 'audit.view', workspaceId, 'workspace');
-  return findAuditEvents(deps.db, conditions(workspaceId, filter), page);
+): Promise<(AuditRow[] | DomainError)[]> {
+  const refusals = workspaceIds.map((id) => refusalOf(() => assertCan(caller, 'audit.view', id, 'workspace')));
+  const rows = await findAuditPages(
+    deps.db,
+    workspaceIds.filter((_, index) => refusals[index] === null),
+    filter,
+    page,
+  );
+  return workspaceIds.map((id, index) => refusals[index] ?? rows.filter(({ workspaceId }) => workspaceId === id));
+}
+
+function refusalOf(assert: () => void): DomainError | null {
+  try {
+    assert();
+    return null;
+  } catch (error) {
+    if (error instanceof DomainError) return error;
+    throw error;
+  }
 }
 
 export type AuditRow = Awaited<ReturnType<typeof findAuditEvents>>[number];
@@ -58,7 +53,7 @@ const exportBatch = 500;
 
 /**
  * A workspace's audit from the oldest row on, in batches: up to now, unless `until` is given.
- * @throws as listAudit, before the first batch
+ * @throws what listAudits answers, before the first batch
  */
 export function exportAudit(
   deps: { db: Db; clock: Clock },

@@ -1,5 +1,6 @@
 import type { Db, Tx } from '../db/client.ts';
-import type { AuditEvent, Prisma } from '../db/generated/prisma/client.ts';
+import { type AuditEvent, Prisma } from '../db/generated/prisma/client.ts';
+import type { AuditAct } from '../db/generated/prisma/enums.ts';
 
 /** Names of what changed, scopes that came and went, a receipt. Never a value that may be a secret. */
 export type AuditDetails = Record<string, string | string[]>;
@@ -29,28 +30,75 @@ const newerThan = ({ at, id }: AuditPlace): Prisma.AuditEventWhereInput => ({
   at: { gte: at },
   OR: [{ at: { gt: at } }, { id: { gt: id } }],
 });
-const olderThan = ({ at, id }: AuditPlace): Prisma.AuditEventWhereInput => ({
-  at: { lte: at },
-  OR: [{ at: { lt: at } }, { id: { lt: id } }],
-});
 
 /** The next rows of a workspace beyond a place, without counting those before it. */
 export function findAuditEvents(
   db: Db,
   where: Prisma.AuditEventWhereInput & { workspaceId: string },
-  page: { olderThan?: AuditPlace | null; newerThan?: AuditPlace | null; oldestFirst: boolean; limit: number },
+  page: { newerThan: AuditPlace | null; oldestFirst: boolean; limit: number },
 ) {
   const order = page.oldestFirst ? 'asc' : 'desc';
   return db.auditEvent.findMany({
     where: {
-      AND: [
-        where,
-        ...(page.olderThan ? [olderThan(page.olderThan)] : []),
-        ...(page.newerThan ? [newerThan(page.newerThan)] : []),
-      ],
+      AND: [where, ...(page.newerThan ? [newerThan(page.newerThan)] : [])],
     },
     orderBy: [{ at: order }, { id: order }],
     take: page.limit,
+  });
+}
+
+/** Which rows; what is left out does not matter. */
+export interface AuditFilter {
+  acts?: AuditAct[];
+  actor?: string;
+  appId?: string;
+  connectorId?: string;
+  outcome?: string;
+  /** From this instant on. */
+  since?: Date;
+  /** Before this instant. */
+  until?: Date;
+}
+
+/** Rows of a page: beyond a place, whichever page it is, at the same cost. */
+export interface AuditPage {
+  olderThan: AuditPlace | null;
+  newerThan: AuditPlace | null;
+  oldestFirst: boolean;
+  limit: number;
+}
+
+/** The same page of the audits of several workspaces: two statements, each page at the same cost wherever it lies. */
+export async function findAuditPages(
+  db: Db,
+  workspaceIds: readonly string[],
+  { acts, actor, appId, connectorId, outcome, since, until }: AuditFilter,
+  page: AuditPage,
+): Promise<AuditEvent[]> {
+  const { olderThan, newerThan, oldestFirst, limit } = page;
+  const order = oldestFirst ? Prisma.sql`ASC` : Prisma.sql`DESC`;
+  const is = (column: Prisma.Sql, value: string | undefined) =>
+    value === undefined ? [] : [Prisma.sql`event.${column} = ${value}`];
+  const conditions = [
+    Prisma.sql`event."workspaceId" = workspace.id`,
+    ...(acts ? [Prisma.sql`event.act::text = ANY(${acts})`] : []),
+    ...is(Prisma.sql`actor`, actor),
+    ...is(Prisma.sql`"appId"`, appId),
+    ...is(Prisma.sql`"connectorId"`, connectorId),
+    ...is(Prisma.sql`outcome`, outcome),
+    ...(since ? [Prisma.sql`event.at >= ${since}`] : []),
+    ...(until ? [Prisma.sql`event.at < ${until}`] : []),
+    ...(olderThan ? [Prisma.sql`(event.at, event.id) < (${olderThan.at}, ${olderThan.id})`] : []),
+    ...(newerThan ? [Prisma.sql`(event.at, event.id) > (${newerThan.at}, ${newerThan.id})`] : []),
+  ];
+  const ids = await db.$queryRaw<{ id: string }[]>`
+    SELECT page.id FROM unnest(${workspaceIds}::text[]) AS workspace(id) CROSS JOIN LATERAL (
+      SELECT event.id FROM audit_event event WHERE ${Prisma.join(conditions, ' AND ')}
+      ORDER BY event.at ${order}, event.id ${order} LIMIT ${limit}) page`;
+  const direction = oldestFirst ? 'asc' : 'desc';
+  return db.auditEvent.findMany({
+    where: { id: { in: ids.map(({ id }) => id) } },
+    orderBy: [{ at: direction }, { id: direction }],
   });
 }
 

@@ -25,6 +25,9 @@ export interface Act {
   details?: store.AuditDetails;
 }
 
+/** Stands for a workspace where an act is on the service as a whole: it has an audit of its own, for the operator. */
+export const serviceAuditId = 'service';
+
 /** The service, acting by itself. */
 export const byService: AuditActor = { kind: 'SERVICE', id: null, appId: null };
 
@@ -68,7 +71,16 @@ export function auditRow(at: Date, actor: AuditActor, act: Act): store.NewAuditE
 
 /** Writes the row of an act into the act's own transaction: there is no act without its row, and no row without its act. */
 export async function recordAct(deps: { clock: Clock }, tx: Tx, actor: AuditActor, act: Act): Promise<void> {
-  await store.insertAuditEvents(tx, [auditRow(deps.clock.now(), actor, act)]);
+  await recordActs(deps, tx, actor, [act]);
+}
+
+/** The same for an act on many things: a row for each. */
+export async function recordActs(deps: { clock: Clock }, tx: Tx, actor: AuditActor, acts: Act[]): Promise<void> {
+  const at = deps.clock.now();
+  await store.insertAuditEvents(
+    tx,
+    acts.map((act) => auditRow(at, actor, act)),
+  );
 }
 
 /** Which scopes an edit or a new consent brought, and which it took. */

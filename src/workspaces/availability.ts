@@ -35,6 +35,7 @@ export async function setProviderAvailability(
   if (!(input.available && wasOff)) assertPlanIncludesAvailability(workspace.plan);
   if (!input.available && !wasOff && !input.confirm) throw await confirmationOf(deps, use);
   await deps.db.$transaction(async (tx) => {
+    await store.lockWorkspace(tx, use.workspaceId); // a flow that is storing its grant now finishes first, or finds it off
     if (input.available) await store.switchOn(tx, use);
     else await store.switchOff(tx, use, deps.clock.now());
     const details = { provider: use.providerKey, kind: use.kind, available: String(input.available) };
@@ -50,9 +51,7 @@ export async function setProviderAvailability(
 }
 
 async function confirmationOf(deps: { db: Db }, use: store.ProviderUse): Promise<ConfirmationRequiredError> {
-  const apps = await store.countUse(deps.db, use);
-  const users = apps.reduce((sum, app) => sum + app.users, 0);
-  return new ConfirmationRequiredError('switch-off', users, apps);
+  return new ConfirmationRequiredError('switch-off', await store.countUse(deps.db, use));
 }
 
 function readProviderKey(text: string): string {

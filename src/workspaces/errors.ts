@@ -78,23 +78,33 @@ export function unregisteredOrigin(origin: string): ForbiddenError {
   return new ForbiddenError(...failure('ORIGIN_NOT_REGISTERED', { origin: origin.slice(0, 255) }));
 }
 
-/** Connections of one app that an act would touch. */
+/** Connections of one app that an act would touch: those of its users, and those that it shares, which are nobody's own. */
 export interface AffectedApp {
   appId: string;
   connections: number;
+  /** How many users have at least one of them. */
+  users: number;
 }
 
 const number = (count: number, one: string) => `${count} ${count === 1 ? one : `${one}s`}`;
 
-/** What an act would do to so many users, or connections, in so many apps. */
+/** What an act would do to so many connections in so many apps. */
 const consequences = {
-  'delete-connector': (users: number, _: number, apps: string) =>
-    `Deleting this connector disconnects ${number(users, 'user')} in ${apps} and cannot be undone.`,
-  'delete-app': (users: number, _: number, apps: string) =>
-    `Deleting this app disconnects ${number(users, 'user')} in ${apps} and cannot be undone.`,
-  'switch-off': (_: number, connections: number, apps: string) =>
-    `Switching this off blocks ${number(connections, 'connection')} in ${apps} until it is switched on again.`,
+  'delete-connector': (connections: string) =>
+    `Deleting this connector ends ${connections}: every grant is revoked, and this cannot be undone.`,
+  'delete-app': (connections: string) =>
+    `Deleting this app ends ${connections}: every grant is revoked, and this cannot be undone.`,
+  'switch-off': (connections: string) => `Switching this off blocks ${connections} until it is switched on again.`,
+  'change-operator-client': (connections: string) =>
+    `With another client, ${connections} must be made again; putting this one back heals what has not been.`,
+  'remove-operator-client': (connections: string) =>
+    `Without this client, ${connections} cannot be used until it is given again.`,
 };
+
+/** The users among affected connections: each app has its own. */
+export function countUsers(affected: readonly AffectedApp[]): number {
+  return affected.reduce((sum, { users }) => sum + users, 0);
+}
 
 /** The act is large: it must be confirmed. Nothing has changed yet. */
 export class ConfirmationRequiredError extends DomainError {
@@ -102,17 +112,17 @@ export class ConfirmationRequiredError extends DomainError {
   readonly affectedUsers: number;
   readonly affectedConnections: AffectedApp[];
 
-  constructor(act: keyof typeof consequences, affectedUsers: number, affectedConnections: AffectedApp[]) {
+  constructor(act: keyof typeof consequences, affectedConnections: AffectedApp[]) {
     const connections = affectedConnections.reduce((sum, app) => sum + app.connections, 0);
-    const apps = number(affectedConnections.length, 'app');
-    super(`${consequences[act](affectedUsers, connections, apps)} Nothing has changed yet.`, {
+    const what = `${number(connections, 'connection')} in ${number(affectedConnections.length, 'app')}`;
+    super(`${consequences[act](what)} Nothing has changed yet.`, {
       remedy: remedy(
         'ADMIN',
         'Look at the apps and the number of users affected.',
         'Repeat the call with confirm: true to go on.',
       ),
     });
-    this.affectedUsers = affectedUsers;
+    this.affectedUsers = countUsers(affectedConnections);
     this.affectedConnections = affectedConnections;
   }
 }

@@ -4,16 +4,10 @@ import type { StatusEvents } from '../events/status-events.ts';
 import type { Clock } from '../lib/clock.ts';
 import { actorOf, recordAct } from './audit.ts';
 import type { Caller } from './caller.ts';
-import { ForbiddenError, NotFoundError } from './errors.ts';
-import { assertCan, lastOwnerError } from './membership.ts';
+import { NotFoundError } from './errors.ts';
+import { assertCan, lastOwnerError, requireOperator } from './membership.ts';
 import { readText } from './read-text.ts';
 import * as store from './store.ts';
-
-function requireOperator(caller: Caller): void {
-  if (caller.kind === 'operator') return;
-  if (caller.kind === 'anonymous') throw caller.error;
-  throw new ForbiddenError('Only the operator may do this.');
-}
 
 /** Creates a workspace. Operator only. */
 export async function createWorkspace(

@@ -48,6 +48,13 @@ export function assertCan(caller: Caller, action: WorkspaceAction, workspaceId: 
   throw roleTooLow(action);
 }
 
+/** @throws UnauthenticatedError for nobody, ForbiddenError for everybody but the operator: what is done to the service, or to a workspace from outside. */
+export function requireOperator(caller: Caller): void {
+  if (caller.kind === 'operator') return;
+  if (caller.kind === 'anonymous') throw caller.error;
+  throw new ForbiddenError('Only the operator may do this.');
+}
+
 /** Whoever tries has no role that is high enough. */
 export function roleTooLow(action: WorkspaceAction): DomainError {
   const role = lowestRole[action];

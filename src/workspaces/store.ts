@@ -201,8 +201,13 @@ export async function tombstoneApp(tx: Tx, app: { id: string; workspaceId: strin
   return true;
 }
 
-export function countAppUsers(db: Db, appId: string) {
-  return db.connection.count({ where: { appId, disconnectedAt: null, connector: { deletedAt: null } } });
+/** The live connections of an app. A user with several of them counts once. */
+export async function countAppUse(db: Db, appId: string) {
+  const rows = await db.$queryRaw<{ connections: number; users: number }[]>`
+    SELECT count(*)::int AS connections, count(DISTINCT connection."userId")::int AS users
+    FROM connection JOIN connector ON connector.id = connection."connectorId"
+    WHERE connection."appId" = ${appId} AND connection."disconnectedAt" IS NULL AND connector."deletedAt" IS NULL`;
+  return rows.map((row) => ({ ...row, appId }));
 }
 
 export function insertAppKey(tx: Db | Tx, key: { appId: string; hash: string; prefix: string }) {

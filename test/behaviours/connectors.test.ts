@@ -496,7 +496,8 @@ test('15. deleting asks first: the answer names the apps and the number of users
     expect(asked).toEqual({
       __typename: 'ConfirmationRequiredError',
       code: 'CONFIRMATION_REQUIRED',
-      message: 'Deleting this connector disconnects 3 users in 2 apps and cannot be undone. Nothing has changed yet.',
+      message:
+        'Deleting this connector ends 3 connections in 2 apps: every grant is revoked, and this cannot be undone. Nothing has changed yet.',
       affectedUsers: 3,
       affectedApps: [{ id: app.id }, { id: other.id }],
       affectedConnections: expect.toSatisfy(

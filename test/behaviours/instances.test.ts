@@ -4,9 +4,9 @@ import { openDatabase } from '../../src/db/client.ts';
 import { createDatabaseClock } from '../../src/db/clock.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import { newKey } from '../support/at-rest.ts';
-import { ownPostgres, type Service } from '../support/harness.ts';
+import { field, ownPostgres, type Service } from '../support/harness.ts';
 import { servicesAreThere, startInstances, startRedisProxy } from '../support/instances.ts';
-import { disconnectAppUser } from '../support/journey.ts';
+import { disconnectAppUser, readToken } from '../support/journey.ts';
 import {
   connectUser,
   deleteConnector,
@@ -66,6 +66,43 @@ describe.skipIf(!servicesAreThere)('several instances', () => {
     expect(await stream.next()).toMatchObject({ status: 'NOT_CONNECTED' });
     await deleteConnector(scene);
     expect(await stream.next()).toMatchObject({ status: 'UNAVAILABLE', problem: { code: 'NOT_FOUND' } });
+  });
+
+  test('3. an app has two keys while one is rotated for the other; the revoked one ends at once on every instance', async () => {
+    const instances = await startInstances(2);
+    const [one, two] = instances as [Service, Service];
+    const scene = await setScene(one);
+    const { app, workspace, connector } = scene;
+    await connectUser(scene, 'one');
+    const made = await one.graphql(
+      `mutation ($id: ID!) { createAppKey(input: { appId: $id }) { ... on CreateAppKeyPayload { appKeySecret } } }`,
+      { id: app.id },
+      workspace.owner,
+    );
+    const next = field<{ appKeySecret: string }>(made, 'createAppKey').appKeySecret;
+    const readWith = async (key: string) => {
+      const headers = { ...(await app.backend('one')), authorization: `Bearer ${key}` };
+      const reads = instances.map((service) => readToken(service, headers, connector.id));
+      return (await Promise.all(reads)).map((answer) => field(answer, 'currentAppUserConnection').__typename);
+    };
+    const works = ['CurrentAppUserConnection', 'CurrentAppUserConnection'];
+    expect([await readWith(app.key), await readWith(next)]).toEqual([works, works]);
+
+    const listed = await two.graphql(
+      `query ($id: ID!) { app(id: $id) { keys(first: 1) { edges { node { id } } } } }`,
+      { id: app.id },
+      workspace.owner,
+    );
+    const { keys } = field<{ keys: { edges: { node: { id: string } }[] } }>(listed, 'app');
+    const appKeyId = keys.edges[0]?.node.id ?? '';
+    const revoked = await two.graphql(
+      `mutation ($id: ID!) { revokeAppKey(input: { appKeyId: $id }) { ... on RevokeAppKeyPayload { revokedAppKeyId } } }`,
+      { id: appKeyId },
+      workspace.owner,
+    );
+    expect(field(revoked, 'revokeAppKey')).toEqual({ revokedAppKeyId: appKeyId });
+    const refused = ['UnauthenticatedError', 'UnauthenticatedError'];
+    expect([await readWith(app.key), await readWith(next)]).toEqual([refused, works]);
   });
 
   test('34. of three instances that are asked at once, one asks the provider, and all answer the same token', async () => {

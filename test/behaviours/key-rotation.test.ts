@@ -12,6 +12,7 @@ import { type Service, startService } from '../support/harness.ts';
 import { servicesAreThere, startInstances } from '../support/instances.ts';
 import { completeConnection, connect, disconnectAppUser, returnOf } from '../support/journey.ts';
 import { sealed } from '../support/audit.ts';
+import { setOperatorClient } from '../support/operator-client.ts';
 import { connectUser, eventually, expiredMs, type Scene, setScene, tokenOf } from '../support/scene.ts';
 import { startFlow } from '../support/stage.ts';
 
@@ -35,6 +36,7 @@ async function valuesByKey(query: Query): Promise<Record<string, Record<string, 
 async function leaveWorkBehind(scene: Scene): Promise<{ connectCode: string }> {
   const { service, app, connector, provider } = scene;
   await startFlow(service, await app.browser('three'), connector.id);
+  await setOperatorClient(service, { providerKey: 'slack', clientId: 'id', clientSecret: 'secret' });
   const parked = await connect(service, await app.backend('two'), connector.id, { account: 'green' });
   provider.around(async (ctx, next) => {
     if (ctx.path !== '/token/revocation') return next();
@@ -78,7 +80,7 @@ describe('T9. on the embedded database', () => {
     const token = await tokenOf(scene, 'one');
     await sealed(first.service, scene.workspace);
     const old = await dumpOf(first);
-    expect(Object.values(old.counts).map((keys) => Object.keys(keys))).toEqual(Array(8).fill(['a']));
+    expect(Object.values(old.counts).map((keys) => Object.keys(keys))).toEqual(Array(9).fill(['a']));
     expect(first.service.logs.join('\n')).not.toContain('re-encrypted');
 
     const second = await startServiceOnDisk({ ENCRYPTION_KEYS: `${b},${a}` }, old.snapshot);

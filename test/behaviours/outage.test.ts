@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { startServiceOnStoppedClock } from '../support/at-rest.ts';
+import { createStoppedClock, startServiceOnStoppedClock } from '../support/at-rest.ts';
 import { field, startService } from '../support/harness.ts';
 import { connectionOf } from '../support/journey.ts';
 import { connectUser, editConnector, expiredMs, readAs, type Scene, setScene, tokenOf } from '../support/scene.ts';
@@ -69,21 +69,61 @@ test('35. T19. a provider in trouble for a day costs nobody their connection, is
   expect(await statusOf(scene, 'two')).toMatchObject({ status: 'CONNECTED' });
 });
 
-test('35. a provider that never answers costs nobody their connection, and is waited for by all readers together', {
-  timeout: 90_000,
-}, async () => {
-  const scene = await setScene(await startService());
-  await connectUser(scene, 'one');
-  scene.service.clock.advance(expiredMs);
-  let asked = 0;
-  const stop = scene.provider.around(async (ctx, next) => {
+/** Takes every token request and answers none. */
+function neverAnswer({ provider }: Scene): { count: () => number; stop: () => void } {
+  let count = 0;
+  const stop = provider.around(async (ctx, next) => {
     if (ctx.path !== '/token') return next();
-    asked += 1;
+    count += 1;
     await new Promise((resolve) => ctx.req.once('close', resolve));
   });
+  return { count: () => count, stop };
+}
+
+test('35. a provider that never answers for a day costs nobody their connection, and is asked with growing pauses', {
+  timeout: 120_000,
+}, async () => {
+  let refreshTimeoutMs = 100;
+  const clock = createStoppedClock();
+  const service = { ...(await startService({}, { clock, refreshTimeoutMs: () => refreshTimeoutMs })), clock };
+  const scene = await setScene(service);
+  const users = ['one', 'two'];
+  for (const user of users) await connectUser(scene, user);
+  clock.advance(expiredMs);
+  const silence = neverAnswer(scene);
+  const steps = (24 * 60) / 30;
+  for (let step = 0; step < steps; step += 1) {
+    const answers = await Promise.all([...users, ...users].map((user) => readAs(scene, user)));
+    expect(new Set(answers.map(({ code }) => code))).toEqual(new Set(['PROVIDER_UNAVAILABLE']));
+    // asked again at once, it is not troubled again
+    for (const user of users) expect(await readAs(scene, user)).toMatchObject({ code: 'PROVIDER_UNAVAILABLE' });
+    clock.advance(30 * 60_000);
+  }
+  // the longest pause is five minutes: at each instant it is asked once for each user, or was not reached in time
+  expect(silence.count()).toBeGreaterThan(steps / 2);
+  expect(silence.count()).toBeLessThanOrEqual(users.length * steps);
+  for (const user of users) expect(await statusOf(scene, user)).toMatchObject({ status: 'CONNECTED' });
+  silence.stop();
+
+  refreshTimeoutMs = 30_000;
+  const refusal = answerTokenRequests(scene.provider, (ctx) => {
+    ctx.status = 400;
+    ctx.body = { error: 'invalid_grant' };
+  });
+  expect(await readAs(scene, 'one')).toMatchObject({ reconnectReason: 'ACCESS_REVOKED' });
+  refusal.stop();
+  expect(await tokenOf(scene, 'two')).toMatch(/./);
+  expect(await statusOf(scene, 'two')).toMatchObject({ status: 'CONNECTED' });
+});
+
+test('35. a provider that never answers is waited for by all readers together', { timeout: 90_000 }, async () => {
+  const scene = await setScene(await startService({}, { refreshTimeoutMs: () => 2_000 }));
+  await connectUser(scene, 'one');
+  scene.service.clock.advance(expiredMs);
+  const { count, stop } = neverAnswer(scene);
   const answers = await Promise.all(Array.from({ length: 20 }, () => readAs(scene, 'one')));
   expect(new Set(answers.map(({ __typename }) => __typename))).toEqual(new Set(['ProviderUnavailableError']));
-  expect(asked).toBe(1);
+  expect(count()).toBe(1);
   stop();
   scene.service.clock.advance(60_000);
   expect(await tokenOf(scene, 'one')).toMatch(/./);

@@ -624,3 +624,39 @@ test('44. whoever an admin’s issuer calls like a key is not that key', async (
   await setRole(stage, subject, 'OWNER');
   expect(await connectShared(stage, await stage.member(subject))).toMatchObject({ code: 'NOT_FOUND' });
 });
+
+test('15. an account that an app shares is nobody’s own: deletion, preview and switching off name the apps and count no user', async () => {
+  const stage = await setSharedStage();
+  const { service, workspace, app, connector } = stage;
+  await connectSharedAs(stage, 'anna');
+  await setPlan(stage, 'ENTERPRISE');
+  const affected = {
+    affectedUsers: 0,
+    affectedApps: [{ id: app.id }],
+    affectedConnections: [{ app: { id: app.id }, count: 1 }],
+  };
+  const fields = 'affectedUsers affectedApps { id } affectedConnections { app { id } count }';
+  const asked = await service.graphql(
+    `mutation ($connectorId: ID!, $appId: ID!, $workspaceId: ID!) {
+       connector: deleteConnector(input: { connectorId: $connectorId }) { ... on ConfirmationRequiredError { message ${fields} } }
+       app: deleteApp(input: { appId: $appId }) { ... on ConfirmationRequiredError { message ${fields} } }
+       off: setProviderAvailability(input: { workspaceId: $workspaceId, providerKey: "custom", kind: SHARED, available: false }) {
+         ... on ConfirmationRequiredError { message ${fields} } } }`,
+    { connectorId: connector.id, appId: app.id, workspaceId: workspace.id },
+    workspace.owner,
+  );
+  expect(asked.errors).toEqual([]);
+  for (const act of ['connector', 'app', 'off']) {
+    expect([act, field(asked, act)]).toMatchObject([
+      act,
+      { ...affected, message: expect.stringContaining('1 connection in 1 app') },
+    ]);
+  }
+  const preview = await service.graphql(
+    `query ($id: ID!) { previewConnectorEdit(input: { connectorId: $id, scopes: ["openid"] }) { ... on ConnectorEditPreview { reconnectReason ${fields} } } }`,
+    { id: connector.id },
+    workspace.owner,
+  );
+  expect(field(preview, 'previewConnectorEdit')).toEqual({ reconnectReason: 'SCOPES_CHANGED', ...affected });
+  expect(await tokenOf(stage)).toMatch(/./);
+});

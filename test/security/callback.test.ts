@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { callbackPage } from '../../src/http/callback-page.ts';
 import { DomainError, remedy } from '../../src/lib/domain-error.ts';
+import { auditOf } from '../support/audit.ts';
 import { newKey, startServiceOnDisk } from '../support/at-rest.ts';
 import { snapshotWith } from '../support/database.ts';
 import {
@@ -369,6 +370,15 @@ test('54. each error that a provider sends back is its own code, and no word of 
   expect(await connectionOf(service, browser, connector.id)).toMatchObject({ status: 'NOT_CONNECTED' });
 });
 
+async function setAvailable({ service, workspace }: Stage, available: boolean): Promise<void> {
+  const set = await service.graphql(
+    `mutation ($input: SetProviderAvailabilityInput!) { setProviderAvailability(input: $input) { __typename } }`,
+    { input: { workspaceId: workspace.id, providerKey: 'custom', kind: 'APP_USER', available, confirm: true } },
+    workspace.owner,
+  );
+  expect(field(set, 'setProviderAvailability').__typename).toBe('SetProviderAvailabilityPayload');
+}
+
 test('54. a connector deleted or changed while the user is at the provider ends the flow, typed, before the provider is asked', async () => {
   const stage = await setStage();
   const { service, workspace, provider } = stage;
@@ -420,13 +430,16 @@ test('54. an edit that concerns no grant (name, secret), or that was put back, d
 
 test('54. a connector or app that goes or changes during the exchange itself leaves no connection, and no grant behind', async () => {
   const stage = await setStage();
+  await setPlan(stage, 'ENTERPRISE');
   const { service, workspace, provider } = stage;
-  const cases: [string, (at: Stage) => Promise<unknown>][] = [
-    ['scopes edited', (at) => editConnector(at, { scopes: ['openid'] })],
-    ['connector deleted', (at) => remove(at, 'Connector', at.connector.id)],
-    ['app deleted', (at) => remove(at, 'App', at.app.id)],
+  const cases: [string, (at: Stage) => Promise<unknown>, string][] = [
+    ['scopes edited', (at) => editConnector(at, { scopes: ['openid'] }), 'FLOW_EXPIRED'],
+    ['connector deleted', (at) => remove(at, 'Connector', at.connector.id), 'NOT_FOUND'],
+    ['app deleted', (at) => remove(at, 'App', at.app.id), 'FLOW_EXPIRED'],
+    ['plan lowered', (at) => setPlan(at, 'STARTER'), 'PLAN_REQUIRED'],
+    ['switched off', (at) => setAvailable(at, false), 'CONNECTOR_DISABLED'],
   ];
-  for (const [index, [label, change]] of cases.entries()) {
+  for (const [index, [label, change, code]] of cases.entries()) {
     const app = await createTestApp(service, workspace, [{ kind: 'LIVE', origin: `https://app${index}.example.com` }]);
     const at = { ...stage, app, connector: await addTestConnector(service, workspace, provider) };
     const held = gate();
@@ -441,11 +454,41 @@ test('54. a connector or app that goes or changes during the exchange itself lea
     held.open();
     expect([label, returnOf((await finishing).response).params]).toEqual([
       label,
-      { connector_id: at.connector.id, connection_error: 'FLOW_EXPIRED' },
+      { connector_id: at.connector.id, connection_error: code },
     ]);
     stop();
     await expect.poll(() => grantsOf(at), { timeout: 5_000 }).toEqual([]);
+    await setPlan(at, 'ENTERPRISE');
+    const [failed] = (await auditOf(service, workspace, { first: 1, filter: { acts: ['CONNECT_FAILED'] } })).rows;
+    expect([label, failed]).toMatchObject([label, { outcome: code, connectorId: at.connector.id }]);
   }
+});
+
+test('50. a provider switched off during an exchange does not cost the user the grant that they had before', async () => {
+  const stage = await setStage();
+  const { service, app, provider, connector } = stage;
+  const user = await app.browser('one');
+  await connectByCookie(service, user, connector.id);
+  const token = await tokenOf(stage, 'one');
+  await setPlan(stage, 'ENTERPRISE');
+  const held = gate();
+  const stop = provider.around(async (ctx, next) => {
+    await next();
+    if (ctx.path === '/token') await held.wait();
+  });
+  const finishing = connect(service, user, connector.id);
+  await held.reached;
+  await setAvailable(stage, false);
+  held.open();
+  stop();
+  expect(returnOf((await finishing).response).params.connection_error).toBe('CONNECTOR_DISABLED');
+  await setAvailable(stage, true);
+  expect(await tokenOf(stage, 'one')).toBe(token);
+  service.clock.advance(3_601_000);
+  expect(await tokenOf(stage, 'one')).not.toBe(token);
+
+  await disconnectAppUser(service, await app.user('one'), connector.id); // with it goes what was held back for its sake
+  await expect.poll(() => grantsOf(stage), { timeout: 5_000 }).toEqual([]);
 });
 
 test('54. a client edited during the exchange never sees the tokens of the one before it', async () => {

@@ -13,6 +13,7 @@ import {
 } from 'graphql';
 import { schema } from '../../src/graphql/schema.ts';
 import { createTestApp, createWorkspace, field, type GraphqlAnswer, type Service } from './harness.ts';
+import { setOperatorClient } from './operator-client.ts';
 
 type Variables = Record<string, unknown>;
 type Headers = Record<string, string>;
@@ -223,6 +224,8 @@ export interface Place {
     appKey(): Promise<string>;
     workspaceKey(): Promise<string>;
     member(): Promise<string>;
+    /** The provider that the operator has given a client at. */
+    operatorClient(): Promise<string>;
   };
 }
 
@@ -272,6 +275,10 @@ export async function createPlace(service: Service): Promise<Place> {
       await run('setWorkspaceMember', 'SetWorkspaceMember', 'member { id }', { workspaceId, subject, role: 'VIEWER' });
       return subject;
     },
+    async operatorClient() {
+      await setOperatorClient(service, { providerKey: 'hubspot', clientId: 'id', clientSecret: 'secret' });
+      return 'hubspot';
+    },
   };
   const memberSubject = await fresh.member();
   const members = await service.graphql(
@@ -317,6 +324,22 @@ export const calls: Record<string, { by: RightCaller; variables: (place: Place) 
   },
   'Query.availableConnectors': { by: 'backend with user', variables: () => ({}) },
   'Query.providers': { by: 'owner', variables: () => ({ search: 'calendar' }) },
+  'Query.operatorClients': { by: 'operator', variables: () => ({}) },
+  'Query.serviceAudit': {
+    by: 'operator',
+    variables: ({ app, connectorId }) => ({
+      first: 10,
+      filter: {
+        acts: ['OPERATOR_CLIENT_SET'],
+        actor: 'somebody',
+        appId: app.id,
+        connectorId,
+        outcome: 'OK',
+        since: '2026-01-01T00:00:00Z',
+        until: '2036-01-01T00:00:00Z',
+      },
+    }),
+  },
   'Query.currentAppUserConnection': {
     by: 'backend with user',
     variables: ({ connectorId }) => ({
@@ -414,6 +437,16 @@ export const calls: Record<string, { by: RightCaller; variables: (place: Place) 
       // slack: nothing of these places hangs on it
       input: { workspaceId: workspace.id, providerKey: 'slack', kind: 'SHARED', available: false, confirm: true },
     }),
+  },
+  'Mutation.setOperatorClient': {
+    by: 'operator',
+    variables: () => ({
+      input: { providerKey: 'linkedin', clientId: 'id', clientSecret: 'secret', connectionConfig: [], confirm: true },
+    }),
+  },
+  'Mutation.removeOperatorClient': {
+    by: 'operator',
+    variables: async ({ fresh }) => ({ input: { providerKey: await fresh.operatorClient(), confirm: true } }),
   },
   'Mutation.connectAppUser': {
     by: 'backend with user',

@@ -5,6 +5,8 @@ import { redirectUrisOf } from '../../connectors/connector.ts';
 import { createApp, deleteApp, editApp, type IdentityInput } from '../../workspaces/apps.ts';
 import { createAppKey, revokeAppKey } from '../../workspaces/keys.ts';
 import { originsOf } from '../../workspaces/origin.ts';
+import type { Prisma } from '../../db/generated/prisma/client.ts';
+import { listOfMany } from '../batch.ts';
 import { builder, confirmable } from '../builder.ts';
 import { appKeysVisibleTo, appsVisibleTo } from '../visibility.ts';
 import { Connector } from './connector.ts';
@@ -82,6 +84,10 @@ export const App = builder.prismaNode('App', {
       authScopes: { member: true },
       description: "The app's keys, oldest first, revoked ones included. For members.",
       query: { orderBy: oldestFirst },
+      resolve: listOfMany('appKeys', async ({ features }, ids, keys: Prisma.App$keysArgs) => {
+        const parents = await features.db.app.findMany({ where: { id: { in: ids } }, select: { id: true, keys } });
+        return parents.map((parent) => ({ id: parent.id, rows: parent.keys }));
+      }),
     }),
   }),
 });

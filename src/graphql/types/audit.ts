@@ -1,9 +1,18 @@
-import { resolveCursorConnection, type ResolveCursorConnectionArgs } from '@pothos/plugin-relay';
+import {
+  type DefaultConnectionArguments,
+  resolveCursorConnection,
+  type ResolveCursorConnectionArgs,
+} from '@pothos/plugin-relay';
 import type { AuditAct as Acts, AuditActorKind as ActorKinds } from '../../db/generated/prisma/enums.ts';
 import { globalId, idOf } from '../../lib/global-id.ts';
-import { type AuditFilter, listAudit } from '../../workspaces/audit-list.ts';
+import { serviceAuditId } from '../../workspaces/audit.ts';
+import { type AuditRow, listAudits } from '../../workspaces/audit-list.ts';
+import type { AuditFilter } from '../../workspaces/audit-store.ts';
+import { requireOperator } from '../../workspaces/membership.ts';
+import { batched } from '../batch.ts';
 import { ValidationError } from '../../workspaces/errors.ts';
 import { builder } from '../builder.ts';
+import type { GraphqlContext } from '../context.ts';
 import { auditVisibleTo } from '../visibility.ts';
 import { Workspace } from './workspace.ts';
 
@@ -32,6 +41,13 @@ const AuditAct = builder.enumType('AuditAct', {
     TOKEN_READ: { description: 'A token was asked for; the outcome says whether it was given.' },
     TOKEN_REFRESHED: { description: 'A token was refreshed at the provider, or could not be.' },
     GRANT_REFUSED: { description: 'The provider refused a grant for good: its user must connect again.' },
+    OPERATOR_CLIENT_SET: {
+      description:
+        "The operator's client at a provider, which a connector uses, was given or changed; details: provider, changed.",
+    },
+    OPERATOR_CLIENT_REMOVED: {
+      description: "The operator's client at a provider, which a connector used, was taken away.",
+    },
     GRANT_REVOKED: { description: 'A grant was to be taken back at the provider; the outcome is OK or the receipt.' },
   } satisfies Record<keyof typeof Acts, { description: string }>,
 });
@@ -137,6 +153,25 @@ function placeOf(cursor: string | undefined) {
   throw new ValidationError([{ path: 'after', message: 'The cursor is of another list.' }]);
 }
 
+type PageArgs = DefaultConnectionArguments & { filter?: typeof AuditFilterInput.$inferInput | null | undefined };
+
+/** A page of one audit. The same page of several is read in one go. */
+function auditPage(workspaceId: string, { filter, ...args }: PageArgs, context: GraphqlContext) {
+  return resolveCursorConnection(
+    { args, defaultSize: 20, maxSize: 100, toCursor: cursorOf },
+    ({ after, before, limit, inverted }: ResolveCursorConnectionArgs): Promise<AuditRow[]> => {
+      const query = filterOf(filter ?? {});
+      const page = { olderThan: placeOf(after), newerThan: placeOf(before), oldestFirst: inverted, limit };
+      const { caller, features } = context;
+      return batched<string, AuditRow[]>(context, `audit ${JSON.stringify([query, page])}`, (ids) =>
+        listAudits(features, caller, ids, query, page),
+      ).load(workspaceId);
+    },
+  );
+}
+
+const filterArg = { type: AuditFilterInput, required: false as const, description: 'Which acts to list.' };
+
 builder.prismaObjectField(Workspace, 'audit', (t) =>
   t.connection({
     type: AuditEvent,
@@ -144,17 +179,20 @@ builder.prismaObjectField(Workspace, 'audit', (t) =>
     description:
       'What was done in the workspace, the latest first. OWNER, ADMIN and the operator; FORBIDDEN for others.',
     select: { id: true },
-    args: { filter: t.arg({ type: AuditFilterInput, required: false, description: 'Which acts to list.' }) },
-    resolve: ({ id }, { filter, ...args }, { caller, features }) =>
-      resolveCursorConnection(
-        { args, defaultSize: 20, maxSize: 100, toCursor: cursorOf },
-        ({ after, before, limit, inverted }: ResolveCursorConnectionArgs) =>
-          listAudit(features, caller, id, filterOf(filter ?? {}), {
-            olderThan: placeOf(after),
-            newerThan: placeOf(before),
-            oldestFirst: inverted,
-            limit,
-          }),
-      ),
+    args: { filter: t.arg(filterArg) },
+    resolve: ({ id }, args, context) => auditPage(id, args, context),
+  }),
+);
+
+builder.queryField('serviceAudit', (t) =>
+  t.connection({
+    type: AuditEvent,
+    description:
+      "What was done to the service as a whole, the latest first: to the operator's OAuth clients. Operator only. What that did to a workspace's connectors is in its own audit as well.",
+    args: { filter: t.arg(filterArg) },
+    resolve: (_root, args, context) => {
+      requireOperator(context.caller);
+      return auditPage(serviceAuditId, args, context);
+    },
   }),
 );

@@ -21,10 +21,11 @@ import {
 import { findProvider } from '../../providers/catalogue.ts';
 import { globalId, idOf } from '../../lib/global-id.ts';
 import { callingApp, callingUser } from '../../workspaces/caller.ts';
+import { countUsers } from '../../workspaces/errors.ts';
 import { can } from '../../workspaces/membership.ts';
 import { builder, confirmable } from '../builder.ts';
 import type { GraphqlContext } from '../context.ts';
-import { asValue, UserError } from '../errors.ts';
+import { AffectedConnections, asValue, UserError } from '../errors.ts';
 import { appsVisibleTo, connectorsUsableBy, connectorsVisibleTo } from '../visibility.ts';
 import { AppUserConnection } from './connection.ts';
 import { ClientAuthentication, ConnectorKind, ReconnectReason } from './enums.ts';
@@ -45,7 +46,7 @@ const FlowProblem = builder.objectRef<ConnectFlowProblem>('FlowProblem').impleme
   }),
 });
 
-type Owned = { id: string; providerKey: string; workspaceId: string };
+type Owned = { id: string; providerKey: string; workspaceId: string; operatorClientId: string | null };
 
 /** The apps of connectors' workspaces as far as the caller sees them, oldest first, read in one go. */
 async function appsOf(connectors: readonly Owned[], { caller, features }: GraphqlContext) {
@@ -74,6 +75,12 @@ export const Connector = builder.prismaNode('Connector', {
     }),
     kind: t.expose('kind', { type: ConnectorKind }),
     clientId: t.exposeString('clientId', { nullable: true }),
+    usesOperatorClient: t.boolean({
+      description:
+        "Whether it connects through the operator's client at the provider, having none of its own. Its flows always come back to the service's own redirect URI, the one that the operator has registered. A client entered with editConnector takes its place, and its accounts must be connected again.",
+      select: { operatorClientId: true },
+      resolve: ({ operatorClientId }) => operatorClientId !== null,
+    }),
     hasClientSecret: t.boolean({
       description: 'Whether a client secret is stored. It is never shown.',
       select: { clientSecretSealed: true },
@@ -89,7 +96,7 @@ export const Connector = builder.prismaNode('Connector', {
     redirectUris: t.loadableList({
       type: RedirectUri,
       description:
-        "The redirect URIs to register at the provider: those of the calling app or, for members, of all the workspace's apps; the service's own last.",
+        "The redirect URIs to register at the provider: those of the calling app or, for members, of all the workspace's apps; the service's own last. Where the operator's client is used, only that one: the operator has registered it.",
       loaderOptions: { cache: false },
       load: async (connectors: Owned[], context) => {
         const apps = await appsOf(connectors, context);
@@ -211,7 +218,7 @@ builder.queryFields((t) => ({
   }),
 }));
 
-const Notice = builder.objectRef<ConnectorNotice>('Notice').implement({
+export const Notice = builder.objectRef<ConnectorNotice>('Notice').implement({
   description: 'Something to know although the call succeeded.',
   fields: (t) => ({
     path: t.exposeString('path', { description: 'The input it is about.' }),
@@ -302,7 +309,8 @@ function customOf(input: typeof CustomProviderInput.$inferInput | null | undefin
 }
 
 const AddConnectorInput = builder.inputType('AddConnectorInput', {
-  description: 'A new connector. Without client id and secret it is a draft, whose redirect URIs can be read.',
+  description:
+    "A new connector. Without client id and secret it is a draft, whose redirect URIs can be read; or, where it is SHARED and the provider has `operatorClient`, it uses the operator's client.",
   fields: (t) => ({
     workspaceId: t.id({ description: 'The workspace that owns it.' }),
     providerKey: t.string({ description: 'A key from `providers`, or "custom".' }),
@@ -418,8 +426,10 @@ const PreviewConnectorEditInput = editInput(
 const ConnectorEditPreview = builder.objectRef<Preview>('ConnectorEditPreview').implement({
   description: 'What an edit would do. Nothing has changed.',
   fields: (t) => ({
-    affectedUsers: t.exposeInt('users', {
-      description: 'How many users would have to connect again who need not as things are.',
+    affectedUsers: t.int({
+      description:
+        'How many users would have to connect their own accounts again who need not as things are; 0 for a shared connector, whose accounts `affectedConnections` counts.',
+      resolve: ({ apps }) => countUsers(apps),
     }),
     affectedApps: t.prismaField({
       type: ['App'],
@@ -430,6 +440,11 @@ const ConnectorEditPreview = builder.objectRef<Preview>('ConnectorEditPreview').
           where: { id: { in: apps.map(({ appId }) => appId) } },
           orderBy: { createdAt: 'asc' },
         }),
+    }),
+    affectedConnections: t.expose('apps', {
+      type: [AffectedConnections],
+      description:
+        'How many connections of each of these apps would have to be made again: of its users, or the one that it shares.',
     }),
     reconnectReason: t.expose('reconnectReason', {
       type: ReconnectReason,

@@ -1,9 +1,15 @@
-import { type RevocationProgress as Progress, readRevocationProgress } from '../../connections/revocations.ts';
+import { resolveCursorConnection } from '@pothos/plugin-relay';
+import type { OutboxItem } from '../../db/generated/prisma/client.ts';
+import {
+  listRevocations,
+  type RevocationProgress as Progress,
+  readRevocationProgress,
+} from '../../connections/revocations.ts';
 import { globalId } from '../../lib/global-id.ts';
 import { batched } from '../batch.ts';
 import { builder } from '../builder.ts';
 import type { GraphqlContext } from '../context.ts';
-import { pageOf } from '../paging.ts';
+import { cursorOf, idOfCursor, pageOf } from '../paging.ts';
 import { memberRowsVisibleTo } from '../visibility.ts';
 import { ConnectorKind } from './enums.ts';
 import { Provider, providerOf } from './provider.ts';
@@ -95,16 +101,25 @@ const DeletedConnector = builder.prismaNode('Connector', {
       load: (ids: string[], { features }) => readRevocationProgress(features.db, ids),
       resolve: ({ id }) => id,
     }),
-    revocations: t.prismaConnection({
+    revocations: t.connection({
       type: Revocation,
-      cursor: 'id',
       description: 'Each grant with its receipt, oldest first.',
-      resolve: (query, { id }, _args, { features }) =>
-        features.db.outboxItem.findMany({
-          ...query,
-          where: { connectorId: id, kind: 'REVOKE_GRANT' },
-          orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
-        }),
+      // the same page of several connectors' lists is read in one go
+      resolve: ({ id }, args, context) =>
+        resolveCursorConnection<Promise<OutboxItem[]>>(
+          { args, toCursor: (item: OutboxItem) => cursorOf(item.id) },
+          ({ before, after, limit, inverted }) => {
+            const page = {
+              after: after === undefined ? null : idOfCursor(after),
+              before: before === undefined ? null : idOfCursor(before),
+              limit,
+              descending: inverted,
+            };
+            return batched<string, OutboxItem[]>(context, `revocations ${JSON.stringify(page)}`, (ids) =>
+              listRevocations(context.features.db, ids, page),
+            ).load(id);
+          },
+        ),
     }),
   }),
 });

@@ -1,5 +1,7 @@
 import { CUSTOM_PROVIDER_KEY, findProvider, searchProviders } from '../../providers/catalogue.ts';
 import type { Provider as CatalogueEntry, ProviderConfigField as ConfigField } from '../../providers/provider.ts';
+import { hasOperatorClients } from '../../connectors/operator-client.ts';
+import { batched } from '../batch.ts';
 import { builder } from '../builder.ts';
 
 type Shown = Omit<CatalogueEntry, 'server' | 'sources' | 'refreshTokenIdleDays'>;
@@ -60,6 +62,18 @@ export const Provider = builder.objectRef<Shown>('Provider').implement({
       resolve: ({ setupSteps }) => [...setupSteps],
     }),
     docsUrl: t.expose('docsUrl', { type: 'URL', description: "The provider's own documentation." }),
+    operatorClient: t.boolean({
+      nullable: true,
+      description:
+        'Whether the operator has an OAuth client there: a SHARED connector then needs none of its own. For members; null for everybody else.',
+      resolve: ({ key }, _args, context) => {
+        const { caller, features } = context;
+        if (caller.kind !== 'member' && caller.kind !== 'operator') return null;
+        return batched(context, 'operatorClient', (keys: readonly string[]) => hasOperatorClients(features, keys)).load(
+          key,
+        );
+      },
+    }),
     configFields: t.field({
       type: [ProviderConfigField],
       description: 'The settings it needs in connectionConfig.',

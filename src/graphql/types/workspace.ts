@@ -7,7 +7,10 @@ import {
   setWorkspaceMember,
   setWorkspacePlan,
 } from '../../workspaces/manage.ts';
+import type { Prisma } from '../../db/generated/prisma/client.ts';
+import { listOfMany } from '../batch.ts';
 import { builder } from '../builder.ts';
+import type { GraphqlContext } from '../context.ts';
 import { providerOf } from './provider.ts';
 import { memberRowsVisibleTo, workspacesVisibleTo } from '../visibility.ts';
 import { nameHolding, where } from '../search.ts';
@@ -90,6 +93,11 @@ const WorkspaceKeyFilter = builder.inputType('WorkspaceKeyFilter', {
 /** The argument of a list that can be narrowed. */
 export const filterArg = { required: false as const, description: 'Which of them; all by default.' };
 
+/** Workspaces with one of their lists each: a page of it, however many there are. */
+function readWorkspaces<T extends Prisma.WorkspaceSelect>({ features }: GraphqlContext, ids: string[], list: T) {
+  return features.db.workspace.findMany({ where: { id: { in: ids } }, select: { ...list, id: true as const } });
+}
+
 export const Workspace = builder.prismaNode('Workspace', {
   id: { field: 'id' },
   nullable: true,
@@ -103,6 +111,10 @@ export const Workspace = builder.prismaNode('Workspace', {
       description: 'Who may sign in to the workspace, oldest first.',
       args: { filter: t.arg({ type: WorkspaceMemberFilter, ...filterArg }) },
       query: ({ filter }) => ({ where: where('role', filter?.role), orderBy: oldestFirst }),
+      resolve: listOfMany('members', async (context, ids, members: Prisma.Workspace$membersArgs) => {
+        const parents = await readWorkspaces(context, ids, { members });
+        return parents.map((parent) => ({ id: parent.id, rows: parent.members }));
+      }),
     }),
     keys: t.relatedConnection('keys', {
       cursor: 'id',
@@ -115,6 +127,10 @@ export const Workspace = builder.prismaNode('Workspace', {
         },
         orderBy: oldestFirst,
       }),
+      resolve: listOfMany('keys', async (context, ids, keys: Prisma.Workspace$keysArgs) => {
+        const parents = await readWorkspaces(context, ids, { keys });
+        return parents.map((parent) => ({ id: parent.id, rows: parent.keys }));
+      }),
     }),
     apps: t.relatedConnection('apps', {
       cursor: 'id',
@@ -124,12 +140,20 @@ export const Workspace = builder.prismaNode('Workspace', {
         where: { deletedAt: null, ...where('name', nameHolding(filter?.search)) },
         orderBy: oldestFirst,
       }),
+      resolve: listOfMany('apps', async (context, ids, apps: Prisma.Workspace$appsArgs) => {
+        const parents = await readWorkspaces(context, ids, { apps });
+        return parents.map((parent) => ({ id: parent.id, rows: parent.apps }));
+      }),
     }),
     connectors: t.relatedConnection('connectors', {
       cursor: 'id',
       description: "The workspace's connectors, oldest first. Each is usable in all of the workspace's apps.",
       args: { filter: t.arg({ type: ConnectorFilter, ...filterArg }) },
       query: ({ filter }) => ({ where: connectorsWhere(filter), orderBy: oldestFirst }),
+      resolve: listOfMany('connectors', async (context, ids, connectors: Prisma.Workspace$connectorsArgs) => {
+        const parents = await readWorkspaces(context, ids, { connectors });
+        return parents.map((parent) => ({ id: parent.id, rows: parent.connectors }));
+      }),
     }),
   }),
 });
