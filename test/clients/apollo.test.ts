@@ -3,7 +3,7 @@ import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { getOperationAST, isAbstractType, print } from 'graphql';
 import { createClient as createSseClient } from 'graphql-sse';
 import { createClient as createWsClient } from 'graphql-ws';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { schema } from '../../src/graphql/schema.ts';
 import { field } from '../support/harness.ts';
@@ -12,6 +12,8 @@ import { consentAt } from '../support/local-provider.ts';
 import { eventually } from '../support/scene.ts';
 import { setStage } from '../support/stage.ts';
 import { listen } from '../support/streams.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 type Headers = Record<string, string>;
 

@@ -1,11 +1,13 @@
 import { cacheExchange, Client, type ExecutionResult, fetchExchange, gql, subscriptionExchange } from '@urql/core';
 import { createClient as createWsClient } from 'graphql-ws';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { connectByCookie } from '../support/journey.ts';
 import { eventually } from '../support/scene.ts';
 import { setStage } from '../support/stage.ts';
 import { listen } from '../support/streams.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 const connectors = gql`
   query UrqlConnectors {

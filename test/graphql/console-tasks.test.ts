@@ -1,9 +1,11 @@
 import { parse, type OperationDefinitionNode, validate } from 'graphql';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { schema } from '../../src/graphql/schema.ts';
 import { consoleTasks } from '../../src/http/console-tasks.ts';
 import { createPlace } from '../support/calls.ts';
 import { startService } from '../support/harness.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 test('every task of the console fits the schema, has a name of its own, and explains its variables', () => {
   const names = consoleTasks.map(({ query, variables }) => {

@@ -14,6 +14,8 @@ import { deleteConnector, editConnector, expiredMs, readAs, setPlan } from '../s
 import { connectSharedAs, readShared, setSharedStage } from '../support/shared-account.ts';
 import { setStage, type Stage } from '../support/stage.ts';
 
+vi.setConfig({ testTimeout: 120_000 });
+
 // it prints every error that it throws
 beforeEach(() => {
   const silent = vi.spyOn(console, 'error').mockImplementation(() => {});
