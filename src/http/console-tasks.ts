@@ -128,18 +128,22 @@ mutation EditConnector($input: EditConnectorInput!) {
     variables: { input: { connectorId: '{connectorId}', name: 'Calendar' } },
   },
   {
-    query: `# What stands in a connector's way, and the redirect URIs to register.
-query CheckConnector($connectorId: ID!) {
-  connector(id: $connectorId) {
-    id
-    name
-    hasClientSecret
-    problem { code message remedy { actor steps } }
-    redirectUris { kind uri }
+    query: `# Tries a connector at its provider: addresses, client, redirect URIs, scopes. Changes nothing there.
+# client is UNKNOWN where the provider does not let one ask. problems come with what to do.
+mutation CheckConnector($input: CheckConnectorInput!) {
+  checkConnector(input: $input) {
+    ... on CheckConnectorPayload {
+      checkedAt
+      client
+      endpoints { name url reachable }
+      redirectUris { kind uri acceptance }
+      problems { code message remedy { actor steps values { label value } } }
+    }
+    ${errorFields}
   }
 }
 `,
-    variables: { connectorId: '{connectorId}' },
+    variables: { input: { connectorId: '{connectorId}' } },
   },
   {
     query: `# Deletes a connector for all apps, and revokes what its users granted.
