@@ -36,9 +36,9 @@ export const userServer: AuthorizationServer = {
 
 export const sources = [
   'Uncertain: whether an unused refresh token lapses; it is used every 45 days, the safe choice.',
-  'Endpoints, separator and the nested user token: Nango and the documentation of oauth.v2.access.',
+  'Endpoints, client credentials in the body, separator and the nested user token: Nango and the documentation of oauth.v2.access.',
   'Rotation is off unless the Slack app switches it on; then access tokens live 12 hours and a refresh token works once (documentation).',
-  'PKCE is off, as in Nango.',
+  'PKCE is off: switching it on turns the Slack app into a public client for good, without a secret, and its refresh tokens then end after 30 days (docs.slack.dev).',
   'Uncertain: auth.test as the identity endpoint and some of the error words are from memory; whether a revocation reaches all tokens of the account is taken as true, the safe choice.',
 ];
 

@@ -36,7 +36,7 @@ export const provider: Provider = {
   sources: [
     'Endpoints and the uninstall call that takes the grant back: Nango. PKCE is sent, as by Nango.',
     'Access tokens do not end, and there are no refresh tokens (Nango).',
-    'Uncertain: the identity endpoint is from memory. Workspaces in other regions sign in at another host, which this entry does not offer.',
+    'Uncertain: the identity endpoint is from memory. Workspaces in Europe and Australia sign in at app.eu.intercom.com and app.au.intercom.com (Nango), which this entry does not offer.',
     'Taking back a grant removes the app from the workspace: it reaches all tokens of the account.',
   ],
 };

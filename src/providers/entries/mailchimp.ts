@@ -35,7 +35,8 @@ export const provider: Provider = {
   sources: [
     'Endpoints: Nango; the metadata endpoint: Auth.js and the documentation of Mailchimp. PKCE is sent, as by Nango.',
     'Access tokens do not end, and the answer says so with expires_in 0 (documentation; the 0 from memory).',
-    'Uncertain: whether the metadata endpoint takes the word Bearer besides its own OAuth; Auth.js sends the latter. Where it does not, nobody is named.',
+    'The metadata endpoint is asked with the word Bearer, as several open-source connectors do; Auth.js and others send OAuth. Where it is not taken, nobody is named.',
+    'Uncertain: the endpoint is said to answer 200 with an error for a token that is no longer good, so its answer proves little.',
     'No source names a way to revoke tokens, so none is used: people take the access back at the provider.',
   ],
 };

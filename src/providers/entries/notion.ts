@@ -52,8 +52,8 @@ export const provider: Provider = {
   sources: [
     'Uncertain: whether an unused refresh token lapses; it is used every 45 days, the safe choice.',
     'Endpoints, Basic authentication with a JSON body, and refresh tokens that are replaced at each use: developers.notion.com.',
-    'Revocation: developers.notion.com/reference/revoke-token.',
-    'The token answer has no expires_in: nothing is known of how long a token lives.',
+    "Revocation: developers.notion.com/reference/revoke-token, and Notion's own library.",
+    'The documented token answer has no expires_in: nothing is known of how long a token lives, so it counts as not ending; the app reports one that is refused and it is refreshed.',
     'Uncertain: users/me as the identity endpoint is from memory; whether a revocation reaches all tokens of the account is taken as true, the safe choice.',
     'Uncertain: with several redirect URIs registered Notion wants redirect_uri in the token request, with one it may refuse it; it is always sent, so register more than one if it is refused.',
   ],

@@ -38,6 +38,6 @@ export const provider: Provider = {
   sources: [
     'Endpoints, Basic authentication, no PKCE, and api_domain in the answer: Nango and the documentation of Pipedrive; identity: Auth.js.',
     'A refresh token lapses after 60 days without use (documentation).',
-    'Uncertain: the revocation endpoint is from memory; whether a revocation reaches all tokens of the account is taken as true, the safe choice.',
+    'Revocation, with Basic authentication: open-source connectors. Uncertain: whether a revocation reaches all tokens of the account is taken as true, the safe choice.',
   ],
 };

@@ -36,10 +36,10 @@ export const provider: Provider = {
   }),
   refreshTokenIdleDays: 100,
   sources: [
-    "Endpoints and client credentials in the body: Nango; revocation: arctic; lifetimes: Intuit's SDK and Airbyte's issues.",
+    "Endpoints, revocation, and client credentials in the body: Intuit's discovery document and Nango; lifetimes: Intuit's SDK and Airbyte's issues.",
     'The company that was chosen comes as realmId in the callback, and every API call needs it.',
     'Access tokens live an hour; the value of a refresh token changes about daily, so the newest is always kept. It lapses after 100 idle days, and after five years in any case.',
-    'Uncertain: the identity endpoint, which answers only with openid and differs for sandboxes, is not asked; nobody is named then.',
+    'The identity endpoint answers only with openid and has another host for sandboxes, whose tokens the one of production may refuse: it is not asked, and nobody is named.',
     'Uncertain: whether a revocation reaches all tokens of the account is taken as true, the safe choice.',
   ],
 };

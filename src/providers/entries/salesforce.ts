@@ -46,7 +46,7 @@ export const provider: Provider = {
     identity: {
       url: 'https://{loginHost}.salesforce.com/services/oauth2/userinfo',
       method: 'GET',
-      idPaths: ['user_id', 'sub'],
+      idPaths: ['sub'],
       emailPaths: ['email'],
       namePaths: ['name', 'preferred_username'],
       anyScope: ['openid', 'id', 'full'],
@@ -60,6 +60,7 @@ export const provider: Provider = {
   refreshTokenIdleDays: null,
   sources: [
     'Endpoints and prompt: Nango; revocation: arctic; identity by OpenID Connect. The base of API calls is instance_url of the token answer (Nango).',
+    'The account is the identity URL of organisation and user: `id` of the token answer, which userinfo has as `sub` (documentation and examples of answers).',
     'The answer holds no expires_in: how long a token lives is a setting of the organisation, from 15 minutes; the shortest is assumed.',
     'Whether refresh tokens are replaced or lapse is a setting of the app (help.salesforce.com); the newest is always kept.',
     "Uncertain: sign-in at a My Domain of one's own is left out, since its host is not known beforehand; login and test reach every organisation that allows them.",

@@ -50,6 +50,6 @@ export const provider: Provider = {
     'Access tokens live 30 days and carry expires_at; a refresh token of the code flow does not lapse and stays the same (documentation).',
     'PKCE is for clients without a secret there, so it is not sent.',
     'The answer does not name the scopes granted: they count as asked.',
-    "Uncertain: revoking wants a header of Square's own kind (`Authorization: Client` and the secret), which this service does not send, so nothing is revoked there: sellers take the access back at Square.",
+    "Revoking wants a header of Square's own kind (`Authorization: Client` and the secret), which this service does not send, so nothing is revoked there: sellers take the access back at Square. It would end all tokens of the seller for the application (documentation).",
   ],
 };

@@ -38,12 +38,16 @@ export const provider: Provider = {
       namePaths: ['preferred_username'],
       anyScope: ['openid'],
     },
+    // How a refused refresh token is told, with the message `Invalid refresh token`; refused clients come without `error`.
+    deadGrantErrors: ['Bad Request'],
   }),
   refreshTokenIdleDays: 30,
   sources: [
     "Endpoints: Nango; the answer's scope is an array, and errors hold status and message (Auth.js). PKCE is sent, as by Nango.",
     'Tokens are tested once an hour by whoever keeps a session, says the documentation: reading a token here does not ask Twitch.',
-    'Uncertain: the revocation endpoint, userinfo without an issuer being checked, and that an unused refresh token lapses after 30 days are from memory.',
+    'A refused refresh token is answered with status 400, the error "Bad Request" and a message; revocation takes the client id and the access token (dev.twitch.tv).',
+    'Uncertain: whether "Bad Request" is said of a refresh for other reasons too; answers about the client that are known hold no `error`.',
+    'Uncertain: userinfo without an issuer being checked, and that an unused refresh token lapses after 30 days, are from memory.',
     'API calls send the client id as Client-Id besides the token.',
     'Uncertain: whether a revocation reaches all tokens of the account is taken as true, the safe choice.',
   ],

@@ -11,12 +11,12 @@ export const provider: Provider = {
     'Add a contact for everybody who signs up.',
   ],
   setupSteps: [
-    'Open the Wix developers centre and create an app.',
+    'Open the Wix developers centre, and there an app that already uses custom authentication: Wix no longer offers it to new apps.',
     'Under "OAuth", set the redirect URL of your app. Wix has one: make an app per origin.',
     'Add the permissions that your app needs: they belong to the app, so leave the scopes of this connector empty.',
     'Copy the app ID as client id, and the app secret key, into this connector.',
   ],
-  docsUrl: 'https://dev.wix.com/docs/build-apps/develop-your-app/access/authentication/use-oauth-advanced',
+  docsUrl: 'https://dev.wix.com/docs/build-apps/develop-your-app/access/authentication/use-advanced-oauth',
   configFields: [],
   server: oauthServer({
     authorizationUrl: 'https://www.wix.com/installer/install',
@@ -30,8 +30,8 @@ export const provider: Provider = {
   sources: [
     "Endpoints, JSON bodies, and instanceId in the callback: the documentation of Wix's custom OAuth flow.",
     'Access tokens live five minutes and the answer does not say so; refresh tokens do not lapse while the app is installed.',
-    'Uncertain: Wix calls the client id appId and the redirect URI redirectUrl in the address of the installer; both names go with this entry as far as its words allow, and the rest must be tried with an app of your own.',
-    'Wix is moving apps to another flow without people (client credentials by instance), which this service does not speak.',
+    'Uncertain, and likely not to work as it stands: the installer calls the client id appId and the redirect URI redirectUrl, while the token request keeps client_id. An entry cannot say that, so the plain names go; try it with an app of your own.',
+    'Custom authentication is closed to new apps, which ask for tokens by app instance without a person (dev.wix.com). This service does not speak that flow.',
     'No source names a way to revoke tokens, so none is used: the owner removes the app from the site.',
   ],
 };

@@ -43,8 +43,9 @@ export const provider: Provider = {
   }),
   refreshTokenIdleDays: 60,
   sources: [
-    'Endpoints and PKCE: Nango. Access tokens live 30 minutes.',
-    'Uncertain: the revocation and userinfo endpoints, 60 idle days, and half an hour of grace for the former refresh token are from memory.',
+    'Endpoints and PKCE: Nango.',
+    'A refresh token lapses after 60 days without use, and is replaced at each use; the former one can be used again for half an hour (developer.xero.com).',
+    'Uncertain: the revocation and userinfo endpoints, and that access tokens live 30 minutes, are from memory.',
     'Uncertain: whether offline_access is named among the granted scopes; it is not counted as missing.',
     'Uncertain: whether a revocation reaches all tokens of the account is taken as true, the safe choice.',
   ],

@@ -48,7 +48,7 @@ export const provider: Provider = {
   }),
   refreshTokenIdleDays: 90,
   sources: [
-    'Endpoints and expires_in=1800 in the token request: Nango; lifetimes are asked for by the client, refresh tokens being due for everybody since April 2026 (support.zendesk.com).',
+    'Endpoints and expires_in=1800 in the token request: Nango; the client may ask for lifetimes, refresh tokens being due for everybody since April 2026 (support.zendesk.com).',
     'A refresh deletes the former access and refresh token (support.zendesk.com). PKCE is sent, as by Nango.',
     'Uncertain: 90 days as the longest life of a refresh token, and the identity endpoint, are from memory.',
     'A token is deleted there by its own id, which the answer does not tell: nothing is revoked, and people take the access back at the provider.',

@@ -61,7 +61,8 @@ export const provider: Provider = {
     'Endpoints, accounts-server in the callback and api_domain in the answer: Nango; identity: Auth.js; revocation: zoho.com.',
     'A refresh token does not lapse; of more than 20 of a person the oldest ends, and a token gives ten access tokens in ten minutes at most (zoho.com).',
     'A revoked refresh token is answered with invalid_code (zoho.com). Too many requests are answered "Access Denied", which is not taken for a refusal of the grant.',
-    'Uncertain: commas between scopes, and the hosts of some data centres, are from memory; whether identity takes the word Bearer is not known, and where it does not nobody is named.',
+    'Commas between scopes, and the hosts of the data centres: zoho.com. Accounts of the United Arab Emirates are refused: no document of Zoho that was read names their host.',
+    'Uncertain: whether identity takes the word Bearer is not known, and where it does not nobody is named. The documentation shows the token to revoke in the query; here it goes in the body.',
     'PKCE is sent, as by Nango. Uncertain: whether a revocation reaches all tokens of the account is taken as true, the safe choice.',
   ],
 };
