@@ -283,7 +283,8 @@ test('6. the lists cost the same statements at any size and depth, also one that
       connections(first: 1) { edges { node { status } } } } } }
     apps { edges { node { id origins { origin } redirectUris { uri } keys { edges { node { id } } } first: keys(first: 1) { edges { node { id } } }
       connectors(first: 50, filter: { kind: APP_USER }) { edges { node { id redirectUris { uri }
-        connections(filter: { status: CONNECTED }) { edges { node { id account { email } connector { id name redirectUris { uri } } } } } } } } } } }
+        connections(filter: { status: CONNECTED }) { edges { node { id account { email } connector { id name redirectUris { uri } } } } } } } }
+      shared: connectors(first: 1, filter: { kind: SHARED }) { edges { node { name connections { edges { node { id } } } } } } } } }
     connectors(filter: { search: "a" }) { edges { node { id redirectUris { uri }
       connections { edges { node { id status account { email } connector { name } } } } } } } } } } }`;
   const ask = async () => {
@@ -324,6 +325,23 @@ test('6. the lists cost the same statements at any size and depth, also one that
     text = await ask();
   });
   expect(text.match(/"email"/g)?.length).toBeGreaterThan(30);
+  expect(tablesOf(small.statements)).toMatchInlineSnapshot(`
+    {
+      "app": 7,
+      "app_key": 3,
+      "app_origin": 6,
+      "audit_event": 3,
+      "connection": 2,
+      "connector": 12,
+      "operator_client": 1,
+      "outbox_item": 4,
+      "provider_availability": 6,
+      "unnest": 4,
+      "workspace": 12,
+      "workspace_key": 2,
+      "workspace_member": 2,
+    }
+  `);
   expect(tablesOf(large.statements)).toEqual(tablesOf(small.statements));
 });
 

@@ -1,4 +1,4 @@
-import { prismaConnectionHelpers } from '@pothos/plugin-prisma';
+import { prismaConnectionHelpers, queryFromInfo } from '@pothos/plugin-prisma';
 import { globalId, idOf } from '../../lib/global-id.ts';
 import type { Secret } from '../../lib/secret.ts';
 import { redirectUrisOf } from '../../connectors/connector.ts';
@@ -65,19 +65,22 @@ export const App = builder.prismaNode('App', {
       type: Connector,
       description: "The connectors that the app may use: all of its workspace's, oldest first.",
       args: { filter: t.arg({ type: ConnectorFilter, ...filterArg }) },
-      // whoever sees an app sees its workspace's connectors: they come along with it, in one statement for any number of apps
-      select: ({ filter, ...page }, context, nestedSelection) => ({
-        workspace: {
-          select: {
-            connectors: {
-              ...connectorPages.getQuery(page, context, nestedSelection),
-              where: connectorsWhere(filter),
-              orderBy: oldestFirst,
-            },
-          },
-        },
-      }),
-      resolve: (app, args, context) => connectorPages.resolve(app.workspace.connectors, args, context, app),
+      // whoever sees an app sees its workspace's connectors: they are read in one statement for any number of apps
+      select: { workspaceId: true },
+      resolve: async ({ workspaceId }, { filter, ...page }, context, info) => {
+        const nested = () => queryFromInfo({ context, info, path: ['edges', 'node'], typeName: 'Connector' });
+        const connectors = {
+          ...connectorPages.getQuery(page, context, nested),
+          where: connectorsWhere(filter),
+          orderBy: oldestFirst,
+        };
+        const read = listOfMany('app connectors', async ({ features }, ids, query: typeof connectors) => {
+          const select = { id: true, connectors: query };
+          const workspaces = await features.db.workspace.findMany({ where: { id: { in: ids } }, select });
+          return workspaces.map(({ id, connectors: rows }) => ({ id, rows }));
+        });
+        return connectorPages.resolve(await read(connectors, { id: workspaceId }, {}, context), page, context);
+      },
     }),
     keys: t.relatedConnection('keys', {
       cursor: 'id',
