@@ -13,10 +13,15 @@ export async function insertAuditEvents(db: Db | Tx, events: NewAuditEvent[]): P
   await db.$executeRaw`
     INSERT INTO audit_event (id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details)
     SELECT id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details
-    FROM jsonb_to_recordset(${JSON.stringify(events)}::jsonb) AS given(
+    FROM jsonb_to_recordset(${JSON.stringify(events, wellFormed)}::jsonb) AS given(
       id text, "workspaceId" text, at timestamptz, act "AuditAct", outcome text, "actorKind" "AuditActorKind", actor text,
       "appId" text, "connectorId" text, "connectionId" text, "targetId" text, details jsonb)
     ON CONFLICT (id) DO NOTHING`;
+}
+
+/** Half a character, as a careless caller may send one, is none to the database. */
+function wellFormed(_name: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.toWellFormed() : value;
 }
 
 /** The place of a row among those of its workspace, by time. */

@@ -218,7 +218,7 @@ describe.skipIf(!servicesAreThere)('T9. on PostgreSQL', () => {
     expect(scene.provider.counts.refresh_token).toBe(reads);
     await sealed(running.service, scene.workspace);
     const counts = await valuesByKey((sql) => client.query(sql));
-    expect(Object.values(counts).map((keys) => Object.keys(keys))).toEqual(Array(8).fill(['b']));
+    expect(Object.values(counts).map((keys) => Object.keys(keys))).toEqual(Array(9).fill(['b']));
 
     const alone = await restart(b);
     for (const user of users) expect(await tokenOf(alone, user)).toMatch(/./);

@@ -327,13 +327,11 @@ export const calls: Record<string, { by: RightCaller; variables: (place: Place) 
   'Query.operatorClients': { by: 'operator', variables: () => ({}) },
   'Query.serviceAudit': {
     by: 'operator',
-    variables: ({ app, connectorId }) => ({
+    variables: () => ({
       first: 10,
       filter: {
         acts: ['OPERATOR_CLIENT_SET'],
         actor: 'somebody',
-        appId: app.id,
-        connectorId,
         outcome: 'OK',
         since: '2026-01-01T00:00:00Z',
         until: '2036-01-01T00:00:00Z',
