@@ -78,6 +78,8 @@ export interface AuthorizationServer {
   tokenHeaders: Readonly<Record<string, string>>;
   /** OAuth's names on the left, the provider's on the right; in the authorization URL and in every request to the provider. */
   parameterNames: Readonly<Partial<Record<RenamableParameter, string>>>;
+  /** The same for the authorization URL alone, where that has names of its own (Wix's `appId` and `redirectUrl`). */
+  authorizationNames: Readonly<Partial<Record<'client_id' | 'redirect_uri', string>>>;
   /** After the code exchange the short-lived access token is exchanged once more for the one to keep (Instagram); null where the first is kept. */
   upgrade: TokenExchange | null;
   /** How an access token is renewed where there are no refresh tokens: by itself, while it is valid (Instagram, Meta); null where refresh tokens do it. */

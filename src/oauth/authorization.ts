@@ -53,8 +53,14 @@ export function buildAuthorizationUrl(request: {
   params.delete(server.scopeParameter);
 
   params.set('response_type', 'code');
-  params.set(server.parameterNames.client_id ?? 'client_id', request.clientId);
-  params.set('redirect_uri', request.redirectUri);
+  const names = {
+    client_id: 'client_id',
+    redirect_uri: 'redirect_uri',
+    ...server.parameterNames,
+    ...server.authorizationNames,
+  };
+  params.set(names.client_id, request.clientId);
+  params.set(names.redirect_uri, request.redirectUri);
   if (scopes.length > 0) params.set(server.scopeParameter, scopes.join(server.scopeSeparator));
   params.set('state', request.state);
   if (server.pkce && codeChallenge !== null) {

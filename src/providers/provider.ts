@@ -49,6 +49,7 @@ const plain = {
   refreshParams: {},
   tokenHeaders: {},
   parameterNames: {},
+  authorizationNames: {},
   upgrade: null,
   renewal: null,
   refreshes: true,

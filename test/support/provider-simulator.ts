@@ -116,9 +116,10 @@ export async function startProviderSimulator(now: () => Date): Promise<ProviderS
     const own = isJson
       ? (JSON.parse(request.body) as Record<string, string>)
       : Object.fromEntries([...new URL(request.url).searchParams, ...new URLSearchParams(request.body)]);
-    const names = new Map(Object.entries(server.parameterNames).map(([ours, theirs]) => [theirs, ours]));
-    for (const ours of Object.keys(server.parameterNames))
-      check(!(ours in own), `${ours} is sent, which goes by another name`);
+    // only the authorization request carries a state
+    const renamed = { ...server.parameterNames, ...('state' in own ? server.authorizationNames : {}) };
+    const names = new Map(Object.entries(renamed).map(([ours, theirs]) => [theirs, ours]));
+    for (const ours of Object.keys(renamed)) check(!(ours in own), `${ours} is sent, which goes by another name`);
     return Object.fromEntries(Object.entries(own).map(([name, value]) => [names.get(name) ?? name, value]));
   }
 

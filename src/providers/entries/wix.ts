@@ -22,6 +22,7 @@ export const provider: Provider = {
     authorizationUrl: 'https://www.wix.com/installer/install',
     tokenUrl: 'https://www.wixapis.com/oauth/access',
     bodyFormat: 'json',
+    authorizationNames: { client_id: 'appId', redirect_uri: 'redirectUrl' },
     pkce: false,
     keepFromCallback: ['instanceId'],
     assumedLifetimeSeconds: 300,
@@ -30,7 +31,8 @@ export const provider: Provider = {
   sources: [
     "Endpoints, JSON bodies, and instanceId in the callback: the documentation of Wix's custom OAuth flow.",
     'Access tokens live five minutes and the answer does not say so; refresh tokens do not lapse while the app is installed.',
-    'Uncertain, and likely not to work as it stands: the installer calls the client id appId and the redirect URI redirectUrl, while the token request keeps client_id. An entry cannot say that, so the plain names go; try it with an app of your own.',
+    'The installer calls the client id appId and the redirect URI redirectUrl, while the token request keeps client_id (the same documentation).',
+    'Uncertain: whether the installer minds response_type, which is sent as to everybody.',
     'Custom authentication is closed to new apps, which ask for tokens by app instance without a person (dev.wix.com). This service does not speak that flow.',
     'No source names a way to revoke tokens, so none is used: the owner removes the app from the site.',
   ],
