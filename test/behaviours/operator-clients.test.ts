@@ -285,3 +285,27 @@ test('59. an account of one app is not another’s: each is connected by itself,
     ]),
   });
 });
+
+test("59. the settings of the operator's client are its own: they lead its flows, and a wrong one is told by name", async () => {
+  const { connector: _, ...stage } = await setSharedStage();
+  const { service, workspace } = stage;
+  const input = { providerKey: 'zendesk', clientId: 'operators-id', clientSecret: 'operators-secret' };
+  for (const connectionConfig of [[], [{ name: 'subdomain', value: 'evil.example#' }]]) {
+    expect(await setOperatorClient(service, { ...input, connectionConfig })).toMatchObject({
+      __typename: 'ValidationError',
+    });
+  }
+  const given = await setOperatorClient(service, {
+    ...input,
+    connectionConfig: [{ name: 'subdomain', value: 'helpdesk' }],
+  });
+  expect(given.__typename).toBe('SetOperatorClientPayload');
+  const { id } = await addConnector({ service, workspace }, { providerKey: 'zendesk', scopes: ['read'] });
+  const started = await connectShared({ ...stage, connector: { id } }, await stage.page('anna'));
+  const url = new URL(started.redirectUrl ?? '');
+  expect([url.origin, url.searchParams.get('client_id'), url.searchParams.get('redirect_uri')]).toEqual([
+    'https://helpdesk.zendesk.com',
+    'operators-id',
+    service.config.publicUrl + path,
+  ]);
+});

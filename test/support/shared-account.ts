@@ -17,7 +17,7 @@ export interface SharedStage extends Stage {
 }
 
 /** An app and its connector. */
-type SharedPlace = Pick<Stage, 'service' | 'app' | 'connector'>;
+type SharedPlace = Pick<Stage, 'service' | 'app'> & { connector: { id: string } };
 
 /** Members `anna` and `ben` are EDITORs, `vera` is a VIEWER. */
 export async function setSharedStage(env: Record<string, string> = {}, overrides: Overrides = {}) {
