@@ -87,7 +87,7 @@ export const failures = {
     values: ['clientId'],
     steps: [
       "Copy client id and client secret again from the provider's settings.",
-      "Enter both with editConnector; where it is the operator's client that is used, the operator does so with setOperatorClient.",
+      'Enter both with editConnector.',
       'Press Connect again.',
     ],
   },
