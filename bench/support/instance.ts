@@ -32,6 +32,10 @@ export interface InstanceOptions {
 const entry = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const startsWithinMs = 30_000;
 
+/** BENCH_PROFILE names a folder that each instance writes a CPU profile to when it stops. */
+const profileFolder = process.env.BENCH_PROFILE;
+const profiling = profileFolder ? ['--cpu-prof', '--cpu-prof-dir', profileFolder] : [];
+
 function environment(options: InstanceOptions): Record<string, string> {
   return {
     PATH: process.env.PATH ?? '',
@@ -79,11 +83,7 @@ export async function startServer(cleanup: Cleanup, args: string[], env: Record<
 
 /** Starts the service as a process, and waits until it listens. */
 export async function startInstance(cleanup: Cleanup, options: InstanceOptions): Promise<Instance> {
-  const served = await startServer(
-    cleanup,
-    [...(process.env.BENCH_PROFILE ? ['--cpu-prof', '--cpu-prof-dir', process.env.BENCH_PROFILE] : []), entry],
-    environment(options),
-  );
+  const served = await startServer(cleanup, [...profiling, entry], environment(options));
   const { pool } = served;
   return {
     ...served,
