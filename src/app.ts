@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import type { PGlite } from '@electric-sql/pglite';
 import { createWorker } from './background/worker.ts';
 import type { Config } from './config.ts';
 import { checkSaved } from './connections/check.ts';
@@ -41,6 +42,8 @@ export interface Overrides {
   log?: Logger;
   /** Data directory that the in-memory database starts from. */
   snapshot?: Blob;
+  /** An embedded database that is open, and stays so after the stop. */
+  pglite?: PGlite;
   /** The tabs that GraphiQL opens with. */
   graphiqlTabs?: () => GraphiqlTab[];
   /** How often idle grants and old audit rows are looked for. */
@@ -78,6 +81,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     databaseUrl: config.databaseUrl,
     dataDir: config.dataDir,
     snapshot: overrides.snapshot,
+    pglite: overrides.pglite,
   });
   closers.push(database.close);
   const keyring: Keyring = config.keyring ?? parseKeyring(developmentKeys(config.dataDir));

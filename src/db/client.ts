@@ -31,10 +31,13 @@ export interface Database {
   close: () => Promise<void>;
 }
 
-/** Where the data lives: a PostgreSQL server; or embedded, in a folder or (`dataDir: null`) in memory. `snapshot` starts the latter from a dumped data directory. */
+/**
+ * Where the data lives: a PostgreSQL server; or embedded, in a folder or (`dataDir: null`) in memory. `snapshot` starts the
+ * latter from a dumped data directory; `pglite` is open already, and stays so.
+ */
 export type DatabaseLocation =
   | { databaseUrl: Secret }
-  | { databaseUrl: null; dataDir: string | null; snapshot?: Blob | undefined };
+  | { databaseUrl: null; dataDir: string | null; snapshot?: Blob | undefined; pglite?: PGlite | undefined };
 
 /** The embedded database has one connection, for which transactions queue: a burst of them takes longer than Prisma waits by default. */
 const transactionOptions = { maxWait: 15_000, timeout: 15_000 };
@@ -65,10 +68,12 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
   const { dataDir, snapshot } = location;
   const unlock = dataDir === null ? () => {} : await lockDataDir(dataDir);
   try {
-    const pglite = await PGlite.create({
-      dataDir: dataDir === null ? 'memory://' : join(dataDir, 'pglite'),
-      ...(snapshot && { loadDataDir: snapshot }),
-    });
+    const pglite =
+      location.pglite ??
+      (await PGlite.create({
+        dataDir: dataDir === null ? 'memory://' : join(dataDir, 'pglite'),
+        ...(snapshot && { loadDataDir: snapshot }),
+      }));
     await migratePglite(pglite);
     const db = new PrismaClient({ adapter: new PrismaPGlite(pglite), transactionOptions });
     return {
@@ -77,7 +82,7 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
       readPrepared: ({ text }, values) => db.$queryRawUnsafe(text, ...values),
       async close() {
         await db.$disconnect();
-        await pglite.close();
+        if (!location.pglite) await pglite.close();
         unlock();
       },
     };

@@ -8,6 +8,7 @@ import type { Clock } from '../../src/lib/clock.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { type CalendarProvider, startCalendarProvider } from './local-provider.ts';
 import { freePort } from './ports.ts';
+import { takeDatabase } from './database.ts';
 import { createDatabase } from './postgres.ts';
 
 export const operatorKey = 'operator-key-of-the-tests';
@@ -77,11 +78,13 @@ export async function startService(
   });
   const clock = createTestClock();
   const logs: string[] = [];
+  const isInMemory = isEmbedded && !env.DATABASE_URL && !overrides.snapshot && !env.DATA_DIR;
+  const pglite = isInMemory ? await takeDatabase(onFinished) : undefined;
   const isAgain = env.DATA_DIR !== undefined && existsSync(join(env.DATA_DIR, 'pglite'));
   const app = await createApp(config, {
     clock,
     log: createLogger(config.logLevel, { write: (line) => logs.push(line) }),
-    ...(!isAgain && { snapshot: new Blob([readFileSync(inject('databaseSnapshot'))]) }),
+    ...(pglite ? { pglite } : !isAgain && { snapshot: new Blob([readFileSync(inject('databaseSnapshot'))]) }),
     asksProviderOnSave: false, // tests count what a provider is asked, and most of their providers are not there
     ...overrides,
   });
