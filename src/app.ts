@@ -7,7 +7,7 @@ import { keepAlive } from './connections/keep-alive.ts';
 import { createRefresh } from './connections/refresh.ts';
 import { drainOutbox } from './connections/revoke.ts';
 import { rotateAtStart } from './connections/rotate-keys.ts';
-import { deleteExpiredFlows } from './connections/store.ts';
+import { createFindForRead, deleteExpiredFlows } from './connections/store.ts';
 import { createWatchStatus } from './connections/status.ts';
 import { createResolveServer, type ResolveServer } from './connectors/server.ts';
 import { developmentKeys } from './crypto/development-keys.ts';
@@ -136,7 +136,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const { publicUrl, admin, graphiql } = config;
   const features: Features = {
     ...parts,
-    readPrepared,
+    findForRead: createFindForRead(readPrepared),
     background,
     noteTokenRead: readAudit.note,
     refresh,

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import DataLoader from 'dataloader';
 import type { Db, ReadPrepared, Tx } from '../db/client.ts';
 import { type Connection, type Connector, type Credential, Prisma } from '../db/generated/prisma/client.ts';
 import type { ConnectBinding, ConnectorKind, ConnectorRefusal, Plan } from '../db/generated/prisma/enums.ts';
@@ -71,57 +72,107 @@ export interface ConnectionRow {
   credential: ReadCredential | null;
 }
 
-const selected = Object.entries(readColumns).flatMap(([table, columns]) =>
-  columns.map((column) => `${table}."${column}" AS "${table}.${column}"`),
-);
+/** Which connection is read, and the app key by which its caller was remembered. */
+export interface ReadKey {
+  connectorId: string;
+  workspaceId: string;
+  connectionId: string;
+  /** Null where the caller is known already. */
+  appKeyId: string | null;
+}
 
-/** One round trip for all that a token read must know, the caller's key included. $4 is null where the caller is known already. */
-const findForRead = {
-  name: 'token-read',
-  text: `
-    SELECT ${selected.join(', ')}, workspace.plan,
-      EXISTS (SELECT FROM provider_availability off WHERE off."workspaceId" = connector."workspaceId"
-        AND off."providerKey" = connector."providerKey" AND off.kind = connector.kind) AS "isOff",
-      (SELECT app."updatedAt" FROM app_key JOIN app ON app.id = app_key."appId"
-        WHERE app_key.id = $4 AND app_key."revokedAt" IS NULL AND app."deletedAt" IS NULL) AS "appAsOf"
-    FROM connector
-    JOIN workspace ON workspace.id = connector."workspaceId"
-    LEFT JOIN connection ON connection.id = $3 AND connection."connectorId" = connector.id
-    LEFT JOIN credential ON credential."connectionId" = connection.id
-    WHERE connector.id = $1 AND connector."workspaceId" = $2`,
-};
+/** `appAsOf` is when the app last changed, as far as the app key by `appKeyId` still stands for it. */
+export type FoundForRead = ConnectionRow & { appAsOf: Date | null };
 
-type Flat = Record<string, unknown> & { plan: Plan; isOff: boolean; appAsOf: Date | null };
+/** Reads one connection of a workspace's connector, deleted connectors included, with its tokens. */
+export type FindForRead = (key: ReadKey) => Promise<FoundForRead | null>;
+
+type Table = keyof typeof readColumns;
+
+const asObject = (table: Table) =>
+  `json_build_object(${readColumns[table].map((column) => `'${column}', ${table}."${column}"`).join(', ')})`;
 
 /**
- * Reads one connection of a workspace's connector, deleted connectors included, with its tokens. `appAsOf` is when the app
- * last changed, as far as the app key by `appKeyId` still stands for it.
+ * All that token reads must know, their callers' keys included. JSON, because its one column is described and parsed in less time
+ * than forty; LATERAL with LIMIT, so that each read seeks its rows by their ids whatever the tables' sizes are thought to be.
  */
-export async function findWithCredential(
-  readPrepared: ReadPrepared,
-  key: { connectorId: string; workspaceId: string; connectionId: string; appKeyId: string | null },
-): Promise<(ConnectionRow & { appAsOf: Date | null }) | null> {
-  const [row] = await readPrepared<Flat>(findForRead, [
-    key.connectorId,
-    key.workspaceId,
-    key.connectionId,
-    key.appKeyId,
-  ]);
-  if (!row) return null;
-  const connector = columnsOf<Omit<ReadConnector, 'workspace'>>(row, 'connector');
-  const { providerKey, kind } = connector;
+const findForReads = {
+  name: 'token-reads',
+  text: `
+    SELECT asked.place, found.row
+    FROM jsonb_to_recordset($1::jsonb)
+      AS asked(place int, "connectorId" text, "workspaceId" text, "connectionId" text, "appKeyId" text)
+    CROSS JOIN LATERAL (
+      SELECT json_build_object(
+        'connector', ${asObject('connector')},
+        'connection', CASE WHEN connection.id IS NOT NULL THEN ${asObject('connection')} END,
+        'credential', CASE WHEN credential."connectionId" IS NOT NULL THEN ${asObject('credential')} END,
+        'plan', workspace.plan,
+        'isOff', EXISTS (SELECT FROM provider_availability off WHERE off."workspaceId" = connector."workspaceId"
+          AND off."providerKey" = connector."providerKey" AND off.kind = connector.kind),
+        'appAsOf', (SELECT app."updatedAt" FROM app_key JOIN app ON app.id = app_key."appId"
+          WHERE app_key.id = asked."appKeyId" AND app_key."revokedAt" IS NULL AND app."deletedAt" IS NULL)
+      ) AS row
+      FROM connector
+      JOIN workspace ON workspace.id = connector."workspaceId"
+      LEFT JOIN connection ON connection.id = asked."connectionId" AND connection."connectorId" = connector.id
+      LEFT JOIN credential ON credential."connectionId" = connection.id
+      WHERE connector.id = asked."connectorId" AND connector."workspaceId" = asked."workspaceId"
+      LIMIT 1
+    ) found`,
+};
+
+type Json = Record<string, unknown>;
+
+interface FoundJson {
+  place: number;
+  row: Record<'connector', Json> &
+    Record<'connection' | 'credential', Json | null> & { plan: Plan; isOff: boolean; appAsOf: string | null };
+}
+
+const mostReadsAtOnce = 100;
+
+/** Reads that are asked for at once share one round trip; none waits for one that is not there yet. */
+export function createFindForRead(readPrepared: ReadPrepared): FindForRead {
+  const reads = new DataLoader<ReadKey, FoundForRead | null>(
+    async (keys) => {
+      const asked = keys.map((key, place) => ({ place, ...key }));
+      const found = await readPrepared<FoundJson>(findForReads, [JSON.stringify(asked)]);
+      const answers: (FoundForRead | null)[] = keys.map(() => null);
+      for (const { place, row } of found) answers[place] = foundForRead(row);
+      return answers;
+    },
+    // once all sockets that have something to say were listened to
+    { cache: false, maxBatchSize: mostReadsAtOnce, batchScheduleFn: setImmediate },
+  );
+  return (key) => reads.load(key);
+}
+
+function foundForRead({ connector, connection, credential, plan, isOff, appAsOf }: FoundJson['row']): FoundForRead {
+  const read = withInstants<Omit<ReadConnector, 'workspace'>>('connector', connector);
+  const { providerKey, kind } = read;
   return {
-    connector: { ...connector, workspace: { plan: row.plan, switchedOff: row.isOff ? [{ providerKey, kind }] : [] } },
-    connection: row['connection.id'] === null ? null : columnsOf<ReadConnection>(row, 'connection'),
-    credential: row['credential.connectionId'] === null ? null : columnsOf<ReadCredential>(row, 'credential'),
-    appAsOf: row.appAsOf,
+    connector: { ...read, workspace: { plan, switchedOff: isOff ? [{ providerKey, kind }] : [] } },
+    connection: connection && withInstants<ReadConnection>('connection', connection),
+    credential: credential && withInstants<ReadCredential>('credential', credential),
+    appAsOf: appAsOf === null ? null : new Date(appAsOf),
   };
 }
 
-function columnsOf<T>(row: Flat, table: keyof typeof readColumns): T {
-  const columns: Record<string, unknown> = {};
-  for (const column of readColumns[table]) columns[column] = row[`${table}.${column}`];
-  return columns as T;
+const instantColumns = (table: Table) => readColumns[table].filter((column) => column.endsWith('At'));
+const instants = {
+  connector: instantColumns('connector'),
+  connection: instantColumns('connection'),
+  credential: instantColumns('credential'),
+};
+
+/** JSON has no instants: they come as text. */
+function withInstants<T>(table: Table, row: Json): T {
+  for (const column of instants[table]) {
+    const text = row[column];
+    if (typeof text === 'string') row[column] = new Date(text);
+  }
+  return row as T;
 }
 
 /** Reads connectors of the given workspaces (null: of all), deleted ones included. */

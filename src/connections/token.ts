@@ -1,6 +1,6 @@
 import type { ResolveServer } from '../connectors/server.ts';
 import type { Keyring } from '../crypto/keyring.ts';
-import type { Db, ReadPrepared } from '../db/client.ts';
+import type { Db } from '../db/client.ts';
 import type { ConnectorKind } from '../db/generated/prisma/enums.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Secret } from '../lib/secret.ts';
@@ -32,7 +32,7 @@ import * as store from './store.ts';
 
 export interface TokenDeps {
   db: Db;
-  readPrepared: ReadPrepared;
+  findForRead: store.FindForRead;
   clock: Clock;
   keyring: Keyring;
   fetch: ProviderFetch;
@@ -130,7 +130,7 @@ async function readTokenOf(
   };
   // Each turn acts on one version of the tokens. A refresh moves it; the second turn serves what it brought.
   for (let turn = 0; ; turn += 1) {
-    const row = await store.findWithCredential(deps.readPrepared, key);
+    const row = await deps.findForRead(key);
     if (recalled && row?.appAsOf?.getTime() !== recalled.appAsOf.getTime()) throw new CallerOutdated();
     if (!row || row.connector.deletedAt) throw new NotFoundError('connector');
     assertKind(row.connector.kind, userId);
