@@ -24,7 +24,10 @@ export interface GraphqlContext {
 }
 
 /** Reads as the operation's caller. One who was only recalled, and is not what they were, is identified anew first. */
-export async function asCurrentCaller<T>(context: GraphqlContext, read: (caller: Caller) => Promise<T>): Promise<T> {
+export async function asCurrentCaller<T>(
+  context: Pick<GraphqlContext, 'caller' | 'identify'>,
+  read: (caller: Caller) => Promise<T>,
+): Promise<T> {
   try {
     return await read(context.caller);
   } catch (error) {

@@ -32,7 +32,27 @@ interface Call {
   named: string;
 }
 
+/** Reads a token as a caller. */
+export type ReadByPath = (features: TokenDeps, caller: Caller) => Promise<TokenAnswer>;
+
 const freshEnough = { minValiditySeconds: null, rejectedTokenFingerprint: null };
+
+/** The calls that read a token, all by GET. */
+const tokenReads: { path: RegExp; read: (features: TokenDeps, caller: Caller, named: string) => Promise<TokenAnswer> }[] = [
+  {
+    path: /^app-user-auth\/connectors\/([^/]+)\/token$/, // getCurrentAppUserConnection
+    read: (features, caller, named) =>
+      readToken(features, caller, connectorIdOf(named), { ...freshEnough, acceptOutdatedScopes: false }),
+  },
+  {
+    path: /^external-auth\/tokens\/connectors\/([^/]+)$/, // getWorkspaceConnection
+    read: (features, caller, named) => readSharedToken(features, caller, connectorIdOf(named), freshEnough),
+  },
+  {
+    path: /^external-auth\/tokens\/([^/]+)$/, // getConnection
+    read: readSharedTokenOfProvider,
+  },
+];
 
 /** The calls there are. Each is one of the features that GraphQL calls, under another name. */
 const calls: { method: string; path: RegExp; answer: (call: Call) => Promise<Response> }[] = [
@@ -63,26 +83,12 @@ const calls: { method: string; path: RegExp; answer: (call: Call) => Promise<Res
       return Response.json({ status: 'disconnected', connector_id: named });
     },
   },
-  {
-    method: 'GET', // getCurrentAppUserConnection
-    path: /^app-user-auth\/connectors\/([^/]+)\/token$/,
-    answer: async ({ features, caller, named }) =>
-      tokenAnswer(
-        await readToken(features, caller, connectorIdOf(named), { ...freshEnough, acceptOutdatedScopes: false }),
-      ),
-  },
-  {
-    method: 'GET', // getWorkspaceConnection
-    path: /^external-auth\/tokens\/connectors\/([^/]+)$/,
-    answer: async ({ features, caller, named }) =>
-      tokenAnswer(await readSharedToken(features, caller, connectorIdOf(named), freshEnough)),
-  },
-  {
-    method: 'GET', // getConnection
-    path: /^external-auth\/tokens\/([^/]+)$/,
-    answer: async ({ features, caller, named }) =>
-      tokenAnswer(await readSharedTokenOfProvider(features, caller, named)),
-  },
+  ...tokenReads.map(({ path, read }) => ({
+    method: 'GET',
+    path,
+    answer: async ({ features, caller, named }: Call) =>
+      Response.json(base44TokenBody(await read(features, caller, named))),
+  })),
   {
     method: 'POST', // callApi
     path: /^connectors\/([^/]+)\/call$/,
@@ -99,17 +105,26 @@ const calls: { method: string; path: RegExp; answer: (call: Call) => Promise<Res
   },
 ];
 
+/** The read of a token that a path of {@link base44Path} names, for one who has recognised the caller; null for every other call. */
+export function base44TokenRead(pathname: string): ReadByPath | null {
+  const [, appId = '', path = ''] = base44Path.exec(pathname) ?? [];
+  const found = tokenReads.find((candidate) => candidate.path.test(path));
+  if (!found) return null;
+  const named = found.path.exec(path)?.[1] ?? '';
+  return async (features, caller) => found.read(features, assertOwnApp(caller, appId), named);
+}
+
 /** `/api/apps/:appId/…`: the connector calls of an unmodified `@base44/sdk` (CONTRACT, "Routes"). Anything else of it is not here. */
 export async function base44Compat(deps: Base44Deps, request: Request, appId: string, path: string): Promise<Response> {
   const response =
     request.method === 'OPTIONS' ? new Response(null, { status: 204 }) : await answerCall(deps, request, appId, path);
-  for (const [name, value] of Object.entries(cors)) response.headers.set(name, value);
+  for (const [name, value] of Object.entries(base44Cors)) response.headers.set(name, value);
   response.headers.set('Cache-Control', 'no-store');
   return response;
 }
 
 /** As for GraphQL: any page may call without credentials of the browser's own; what the SDK sends along is let through. */
-const cors = {
+export const base44Cors = {
   'Access-Control-Allow-Origin': '*',
   'Access-Control-Allow-Methods': 'GET, POST, DELETE, OPTIONS',
   'Access-Control-Allow-Headers':
@@ -141,8 +156,12 @@ async function identifyFor(deps: Base44Deps, request: Request, appId: string): P
     onBehalfOf: header('on-behalf-of'),
     origin: header('origin'),
   });
+  return assertOwnApp(caller, appId);
+}
+
+/** Refuses another app's key; its owner learns no more than that. */
+function assertOwnApp(caller: Caller, appId: string): Caller {
   const app = callingApp(caller);
-  // another app's key: its owner learns no more than that
   if (app && app.id !== idOf('App', appId)) throw new NotFoundError('app');
   return caller;
 }
@@ -163,12 +182,13 @@ function pageOf(caller: Caller, request: Request): string | null {
 
 const connectorIdOf = (named: string) => idOf('Connector', named) ?? '';
 
-function tokenAnswer({ accessToken, providerKey, connection }: TokenAnswer): Response {
-  return Response.json({
+/** A token as `@base44/sdk` expects it. */
+export function base44TokenBody({ accessToken, providerKey, connection }: TokenAnswer) {
+  return {
     access_token: accessToken.reveal(),
     integration_type: providerKey,
     connection_config: connectionConfig(connection.connectionConfig),
-  });
+  };
 }
 
 function connectionConfig(entries: NamedValue[]): Record<string, string> | null {

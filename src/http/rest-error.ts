@@ -15,13 +15,22 @@ const statuses: Record<string, number> = {
   SERVICE_UNAVAILABLE: 503,
 };
 
-/** An error as the routes that are no GraphQL tell it: the same code and sentence as there, and a status. */
-export function restError(
-  { code, message, retryAfterSeconds }: Pick<DomainError, 'code' | 'message'> & { retryAfterSeconds?: number },
-  status = statuses[code] ?? 400,
-): Response {
-  const response = Response.json({ detail: message, code, error: { code, message } }, { status });
-  response.headers.set('Cache-Control', 'no-store');
-  if (retryAfterSeconds !== undefined) response.headers.set('Retry-After', String(retryAfterSeconds));
-  return response;
+type Told = Pick<DomainError, 'code' | 'message'> & { retryAfterSeconds?: number };
+
+/** What the routes that are no GraphQL say of an error: the same code and sentence as there, and a status. */
+export function restErrorParts({ code, message, retryAfterSeconds }: Told, status = statuses[code] ?? 400) {
+  return {
+    status,
+    headers: {
+      'Cache-Control': 'no-store',
+      ...(retryAfterSeconds !== undefined && { 'Retry-After': String(retryAfterSeconds) }),
+    },
+    body: { detail: message, code, error: { code, message } },
+  };
+}
+
+/** The same as an answer. */
+export function restError(error: Told, asStatus?: number): Response {
+  const { body, ...init } = restErrorParts(error, asStatus);
+  return Response.json(body, init);
 }

@@ -1,10 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type DocumentNode, execute, Kind, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
 import { LRUCache } from 'lru-cache';
-import type { Features, GraphqlContext } from '../graphql/context.ts';
+import { AmbiguousProviderError } from '../connections/errors.ts';
+import { asCurrentCaller, type Features, type GraphqlContext } from '../graphql/context.ts';
 import type { Credentials, Identity } from '../identity/caller.ts';
-import type { Caller } from '../workspaces/caller.ts';
+import { DomainError } from '../lib/domain-error.ts';
+import { base44Cors, base44TokenBody, base44TokenRead, type ReadByPath } from './base44-compat.ts';
 import type { Yoga } from './graphql.ts';
+import { restErrorParts } from './rest-error.ts';
 
 export interface TokenReadDeps extends Identity {
   yoga: Yoga;
@@ -37,7 +40,7 @@ const graphqlJson = 'application/graphql-response+json; charset=utf-8';
 
 /**
  * The straight way for what stands in front of every call to a provider: a backend function's operation that does nothing but
- * read tokens. Schema, validation, resolvers and rules are those of every other operation; left out are the fetch API in
+ * read tokens, and the REST routes that do the same. Schema, validation, resolvers and rules are those of every other operation; left out are the fetch API in
  * between, and looking up again who is calling, which the read's one statement does. Whatever is not plain success goes the
  * usual way, and is answered there.
  */
@@ -62,40 +65,67 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     return plan;
   }
 
-  async function answerOf(request: IncomingMessage, body: string): Promise<string | null> {
+  /** Who calls, remembered where that can be; whoever reads confirms it. */
+  async function callerOf(request: IncomingMessage) {
+    const credentials = credentialsOf(request);
+    const identify = () => deps.identify(credentials);
+    return { caller: deps.recall(credentials) ?? (await identify()), identify };
+  }
+
+  async function runOperation(request: IncomingMessage, type: string, body: string): Promise<Answer | null> {
     const operation = readOperation(body);
     const plan = operation && planOf(operation.query);
     if (!plan || (operation.operationName !== null && operation.operationName !== plan.name)) return null;
-    const credentials = credentialsOf(request);
-    const identify = () => deps.identify(credentials);
-    const caller: Caller = deps.recall(credentials) ?? (await identify());
     const contextValue: GraphqlContext = {
-      caller,
-      identify,
+      ...(await callerOf(request)),
       features: deps.features,
       request: { origin: null, secFetchSite: null },
       setCookie: () => {},
     };
     const { document } = plan;
     const result = await execute({ schema, document, contextValue, variableValues: operation.variables });
-    return result.errors ? null : JSON.stringify(result);
+    return result.errors ? null : { status: 200, headers: { 'content-type': type }, body: result };
+  }
+
+  async function readByPath(request: IncomingMessage, read: ReadByPath): Promise<Answer> {
+    const headers = { 'content-type': 'application/json', ...base44Cors };
+    try {
+      const token = await asCurrentCaller(await callerOf(request), (caller) => read(deps.features, caller));
+      return { status: 200, headers, body: base44TokenBody(token) };
+    } catch (error) {
+      if (!(error instanceof DomainError) || error instanceof AmbiguousProviderError) throw error;
+      const told = restErrorParts(error);
+      return { ...told, headers: { ...headers, ...told.headers } };
+    }
   }
 
   return async (request, response) => {
+    const { headers } = request;
+    if (headers.origin !== undefined || !headers.authorization?.startsWith('Bearer apk_')) return request;
+    const read = request.method === 'GET' && base44TokenRead(request.url ?? '');
+    if (read) return send(response, await readByPath(request, read).catch(() => null)) ? null : request;
     const type = answerType(request);
     if (type === null) return request;
     const body = await readBody(request);
     if (body === null) return null; // the caller went away
-    const answer = await answerOf(request, body).catch(() => null);
-    if (answer === null) return Object.assign(request, { body });
-    response.writeHead(200, {
-      'content-type': type,
-      'cache-control': 'no-store',
-      'content-length': Buffer.byteLength(answer),
-    });
-    response.end(answer);
-    return null;
+    const answer = await runOperation(request, type, body).catch(() => null);
+    return send(response, answer) ? null : Object.assign(request, { body });
   };
+}
+
+interface Answer {
+  status: number;
+  headers: Record<string, string>;
+  body: unknown;
+}
+
+function send(response: ServerResponse, answer: Answer | null): boolean {
+  if (!answer) return false;
+  const body = JSON.stringify(answer.body);
+  const { status, headers } = answer;
+  response.writeHead(status, { ...headers, 'Cache-Control': 'no-store', 'Content-Length': Buffer.byteLength(body) });
+  response.end(body);
+  return true;
 }
 
 /** The document's one operation, where that reads tokens and does nothing else. */
@@ -109,8 +139,7 @@ function onlyTokenRead({ definitions }: DocumentNode): OperationDefinitionNode |
 
 /** The type of the answer, where the request may be one of a backend function; null where it cannot. */
 function answerType({ method, url, headers }: IncomingMessage): string | null {
-  if (method !== 'POST' || url !== '/graphql' || headers.origin !== undefined) return null;
-  if (!headers.authorization?.startsWith('Bearer apk_')) return null;
+  if (method !== 'POST' || url !== '/graphql') return null;
   if (headers['content-type'] !== 'application/json' && headers['content-type'] !== json) return null;
   if (headers['content-encoding'] !== undefined || !(Number(headers['content-length']) <= maxBodyBytes)) return null;
   const { accept = '*/*' } = headers;

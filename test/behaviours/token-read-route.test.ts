@@ -19,6 +19,7 @@ interface Listening {
   /** The same as a request without a socket, which goes the usual way. */
   usual: Listening['post'];
   read: () => Promise<string>;
+  url: string;
 }
 
 async function listening(): Promise<Listening> {
@@ -41,6 +42,7 @@ async function listening(): Promise<Listening> {
   const headers = await scene.app.backend('one');
   return {
     scene,
+    url,
     post,
     usual: through(app.fetch, scene.service.config.publicUrl),
     async read() {
@@ -110,6 +112,35 @@ describe('a backend function that only reads a token', () => {
       await take(app);
       expect(await read()).toMatchObject(answered('UNAUTHENTICATED'));
     }
+  });
+
+  test('57. is answered alike by the REST route, through the socket and without one', async () => {
+    const { scene, url } = await listening();
+    const { app, connector, service, workspace } = scene;
+    const other = await createTestApp(service, workspace, []);
+    const path = `/api/apps/${app.id}/app-user-auth/connectors/${connector.id}/token`;
+    const ask = async (send: typeof service.app.fetch, base: string, headers: Headers, at = path) => {
+      const answer = await send(new Request(`${base}${at}`, { headers }));
+      const kept = ['content-type', 'cache-control', 'access-control-allow-origin'].map((name) => answer.headers.get(name));
+      return { status: answer.status, headers: kept, body: await answer.json() };
+    };
+    const one = await app.backend('one');
+    const asked: [status: number, headers: Headers, path?: string][] = [
+      [200, one],
+      [200, one],
+      [404, await app.backend('two')],
+      [404, await other.backend('one')],
+      [401, { ...one, 'on-behalf-of': 'Bearer no.to.ken' }],
+      [400, one, `/api/apps/${app.id}/external-auth/tokens/connectors/${connector.id}`],
+      [404, one, `/api/apps/${app.id}/external-auth/tokens/notion`],
+    ];
+    for (const [status, headers, at] of asked) {
+      const straight = await ask(fetch, url, headers, at);
+      expect(straight).toEqual(await ask(service.app.fetch, service.config.publicUrl, headers, at));
+      expect(straight.status).toBe(status);
+    }
+    const { body } = await ask(fetch, url, one);
+    expect(body).toMatchObject({ access_token: expect.stringMatching(/./), integration_type: 'custom' });
   });
 
   test('31. is refused once its identity token has ended', async () => {
