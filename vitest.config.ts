@@ -10,6 +10,8 @@ export default defineConfig({
     globalSetup: 'test/support/global-setup.ts',
     pool: 'forks',
     maxWorkers: 2,
+    // one process reads the service's modules once for all its files; each test has its own app and database all the same
+    isolate: false,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     reporters: ['verbose'],

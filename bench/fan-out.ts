@@ -2,13 +2,13 @@ import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import type { Cleanup } from './support/cleanup.ts';
 import { personAt, storeConnections } from './support/connections.ts';
-import { inParallel, median } from './support/measure.ts';
+import { inParallel, median, percentile, residentMiB, timed } from './support/measure.ts';
 import { compared, type Figure } from './support/report.ts';
 import { sized } from './support/scale.ts';
 import { type Connector, type Stage, scopes, setStage } from './support/stage.ts';
 
 const instances = 2;
-const subscribers = sized(5_000, instances);
+const subscribers = sized(10_000, instances);
 const rounds = 6;
 const openingAtOnce = 50;
 /** Whoever has heard nothing this long after the last one who did will not hear. */
@@ -31,8 +31,13 @@ export async function fanOut(cleanup: Cleanup): Promise<Figure[]> {
 
   await audience.grow(instances);
   const alone = await edit();
+  const residentBefore = await settledMiB(stage);
   await audience.grow(subscribers);
-  const together = await edit();
+  const residentAfter = await settledMiB(stage);
+  const reader = await createReader(stage, connector);
+  const quiet = await reader.during(() => new Promise((resolve) => setTimeout(resolve, readsForMs)));
+  const together: Heard[] = [];
+  const busy = await reader.during(async () => void together.push(...(await edit())));
 
   const last = (heard: Heard[], instance: number) => median(heard.map((round) => Math.max(...(round[instance] ?? []))));
   const crowd = `of ${(subscribers / instances).toLocaleString('en')} subscribers`;
@@ -50,6 +55,14 @@ export async function fanOut(cleanup: Cleanup): Promise<Figure[]> {
       return base ? compared(figure, base) : figure;
     }),
     {
+      name: `memory of a subscriber who waits`,
+      value: ((residentAfter - residentBefore) * 1024) / (subscribers - instances),
+      unit: 'kB',
+      goal: 15,
+    },
+    quiet,
+    compared(busy, quiet, 2),
+    {
       name: `subscribers who never heard, in ${alone.length + together.length} edits`,
       value: unheard,
       unit: '',
@@ -57,6 +70,38 @@ export async function fanOut(cleanup: Cleanup): Promise<Figure[]> {
     },
   ];
 }
+
+const settleMs = 15_000;
+
+/** What the instances hold in memory, once the work of opening is collected. */
+async function settledMiB(stage: Stage): Promise<number> {
+  await new Promise((resolve) => setTimeout(resolve, settleMs));
+  return stage.instances.reduce((sum, { pid }) => sum + residentMiB(pid), 0);
+}
+
+const readsForMs = 10_000;
+
+/** A backend that reads one token after the other, beside whatever else is done. */
+async function createReader(stage: Stage, connector: Connector) {
+  const headers = await stage.backend(connector.connectedPerson);
+  const body = JSON.stringify({ query: outdatedToo, variables: { connectorId: connector.id } });
+  return {
+    async during(act: () => Promise<void>): Promise<Figure> {
+      const takenMs: number[] = [];
+      let isOver = false;
+      const over = act().finally(() => {
+        isOver = true;
+      });
+      while (!isOver) takenMs.push(await timed(() => stage.first.send(body, headers)));
+      await over;
+      const meanwhile = takenMs.length.toLocaleString('en');
+      return { name: `token read beside, p99 of ${meanwhile}`, value: percentile(takenMs, 0.99), unit: 'ms' };
+    },
+  };
+}
+
+/** Whatever the scopes are at that instant, a token is answered. */
+const outdatedToo = `query ($connectorId: ID!) { currentAppUserConnection(connectorId: $connectorId, acceptOutdatedScopes: true) { __typename } }`;
 
 /** Makes the function that edits a number of times, to and fro: an edit that changes nothing is heard by nobody. */
 function createEditor(stage: Stage, connector: Connector, audience: Audience): () => Promise<Heard[]> {

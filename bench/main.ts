@@ -3,7 +3,9 @@ import { audit } from './audit.ts';
 import { fanOut } from './fan-out.ts';
 import { peers } from './peers.ts';
 import { scopeEdit } from './scope-edit.ts';
+import { slowProvider } from './slow-provider.ts';
 import { stampede } from './stampede.ts';
+import { start } from './start.ts';
 import { type Cleanup, createCleanup } from './support/cleanup.ts';
 import { postgresVersion } from './support/database.ts';
 import { type Figure, printTable, type Result, writeResults } from './support/report.ts';
@@ -16,6 +18,8 @@ const benchmarks: Record<string, (cleanup: Cleanup) => Promise<Figure[]>> = {
   'token-read': tokenRead,
   audit,
   peers,
+  'slow-provider': slowProvider,
+  start,
 };
 
 const named = process.argv.slice(2);

@@ -1,14 +1,18 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { Dispatcher } from 'undici';
+import { createClientFromRequest } from '../src/client/server.ts';
 import { idOf } from '../src/lib/global-id.ts';
 import type { Cleanup } from './support/cleanup.ts';
 import { personAt, storeConnections, tokenOf } from './support/connections.ts';
+import { createEmptyDatabase } from './support/database.ts';
 import { type Served, startServer } from './support/instance.ts';
-import { inParallel, median, percentile } from './support/measure.ts';
+import { inParallel, median, percentile, residentMiB } from './support/measure.ts';
 import { compared, type Figure } from './support/report.ts';
 import { sized } from './support/scale.ts';
 import { benchIdentity, setStage, type Stage } from './support/stage.ts';
-import { tokenReadBody } from './support/token-read.ts';
+import { readToken, tokenReadBody } from './support/token-read.ts';
 
 const connections = sized(10_000, 1_000);
 const readers = sized(1_000, 100);
@@ -16,12 +20,13 @@ const concurrencies = [1, 16, 64];
 const rounds = 3;
 const readsPerRound = (concurrency: number) => sized(concurrency === 1 ? 2_000 : 12_000, 100);
 
-/** One way to read a token: how to ask, and how to find the token in the answer. */
+/** One way to read a token. */
 interface Subject {
   name: string;
   server: Served;
-  request: (person: number) => { path: string; method: 'GET' | 'POST'; headers: Record<string, string>; body?: string };
-  accessToken: (answer: unknown) => unknown;
+  /** What it reads in the time that others read one. */
+  pace: number;
+  read: (person: number) => Promise<unknown>;
 }
 
 interface Round {
@@ -38,28 +43,45 @@ function cpuMsOf(pid: number): number {
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksPerSecond;
 }
 
-function residentMiB(pid: number): number {
-  const kB = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-  return Number(kB) / 1024;
-}
-
 async function load(subject: Subject, concurrency: number): Promise<Round> {
   const takenMs: number[] = [];
-  const count = readsPerRound(concurrency);
+  const count = Math.max(1, Math.round(readsPerRound(concurrency) * subject.pace));
   const cpuBefore = cpuMsOf(subject.server.pid);
   const start = performance.now();
   await inParallel(count, concurrency, async () => {
     const person = 1 + Math.floor(Math.random() * readers);
     const began = performance.now();
-    const { body } = await subject.server.pool.request(subject.request(person));
-    const answer: unknown = await body.json();
+    const token = await subject.read(person);
     takenMs.push(performance.now() - began);
-    if (subject.accessToken(answer) !== tokenOf(personAt(person))) {
-      throw new Error(`${subject.name} answered ${JSON.stringify(answer).slice(0, 300)}`);
-    }
+    if (token !== tokenOf(personAt(person))) throw new Error(`${subject.name} answered another token, or none`);
   });
   const tookMs = performance.now() - start;
   return { takenMs, perSecond: (count * 1000) / tookMs, cpuMs: (cpuMsOf(subject.server.pid) - cpuBefore) / count };
+}
+
+type Measure = 'perSecond' | 'p50' | 'p99' | 'cpu';
+
+function measuresOf(name: string, results: readonly Round[]): Record<Measure, Figure> {
+  const taken = results.flatMap(({ takenMs }) => takenMs);
+  const perSecond = Math.round(median(results.map((round) => round.perSecond)));
+  return {
+    perSecond: { name: `${name}: reads per second`, value: perSecond, unit: '/s' },
+    p50: { name: `${name}: p50`, value: median(taken), unit: 'ms' },
+    p99: { name: `${name}: p99`, value: percentile(taken, 0.99), unit: 'ms' },
+    cpu: { name: `${name}: processor time`, value: median(results.map(({ cpuMs }) => cpuMs)), unit: 'ms' },
+  };
+}
+
+/** What each way should reach where most ask at a time, beside the floor. */
+const goalsOf: Record<string, Partial<Record<Measure, Pick<Figure, 'goal' | 'atLeast'>>>> = {
+  GraphQL: { perSecond: { atLeast: 1 }, p99: { goal: 1.5 }, cpu: { goal: 1 } },
+  REST: { perSecond: { atLeast: 1.3 }, p99: { goal: 1.5 }, cpu: { goal: 1 } },
+};
+
+/** Sends a request as a caller with sockets of its own does, and answers what it holds. */
+async function ask<T>({ pool }: Served, request: Dispatcher.RequestOptions): Promise<T> {
+  const { body } = await pool.request(request);
+  return (await body.json()) as T;
 }
 
 /** Reads of one token by each way in turns, in one run: what the machine does meanwhile concerns all of them. */
@@ -70,27 +92,55 @@ export async function peers(cleanup: Cleanup): Promise<Figure[]> {
   await storeConnections(stage, connector, connections, people);
   const headers = await Promise.all([stage.backend('nobody'), ...people.map((person) => stage.backend(person))]);
   const headersOf = (person: number) => headers[person] ?? {};
-
+  const body = tokenReadBody(connector);
+  const restPath = `/api/apps/${stage.appId}/app-user-auth/connectors/${connector.id}/token`;
   const floor = await startFloor(cleanup, stage, connector.id);
+  const betterAuth = await startBetterAuth(cleanup);
+
   const subjects: Subject[] = [
     {
       name: 'floor',
       server: floor,
-      request: (person) => ({ path: '/', method: 'POST', headers: headersOf(person), body: '{}' }),
-      accessToken: (answer) => (answer as { accessToken?: string }).accessToken,
+      pace: 1,
+      read: async (person) => {
+        const request = { path: '/', method: 'POST', headers: headersOf(person), body: '{}' } as const;
+        return (await ask<{ accessToken?: string }>(floor, request)).accessToken;
+      },
     },
     {
       name: 'GraphQL',
       server: stage.first,
-      request: (person) => ({
-        path: '/graphql',
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...headersOf(person) },
-        body: tokenReadBody(connector),
-      }),
-      accessToken: (answer) =>
-        (answer as { data?: { currentAppUserConnection?: { accessToken?: string } } }).data?.currentAppUserConnection
-          ?.accessToken,
+      pace: 1,
+      read: (person) => readToken(stage.first, body, headersOf(person)),
+    },
+    {
+      name: 'REST',
+      server: stage.first,
+      pace: 1,
+      read: async (person) => {
+        const request = { path: restPath, method: 'GET', headers: headersOf(person) } as const;
+        return (await ask<{ access_token?: string }>(stage.first, request)).access_token;
+      },
+    },
+    {
+      name: 'client library',
+      server: stage.first,
+      pace: 0.5,
+      read: async (person) => {
+        const { authorization = '', 'on-behalf-of': onBehalfOf = '' } = headersOf(person);
+        const request = new Request('http://backend.example.com', { headers: { authorization: onBehalfOf } });
+        const client = createClientFromRequest(request, {
+          url: stage.first.url,
+          appKey: authorization.slice('Bearer '.length),
+        });
+        return (await client.connectors.getCurrentAppUserConnection(connector.id)).accessToken;
+      },
+    },
+    {
+      name: 'better-auth',
+      server: betterAuth.server,
+      pace: 0.1,
+      read: betterAuth.read,
     },
   ];
 
@@ -101,30 +151,59 @@ export async function peers(cleanup: Cleanup): Promise<Figure[]> {
     for (let round = 0; round < rounds; round += 1) {
       for (const [subject, results] of measured) results.push(await load(subject, concurrency));
     }
-    const bases = new Map<string, Figure>();
-    for (const [{ name }, results] of measured) {
-      const taken = results.flatMap(({ takenMs }) => takenMs);
-      const own: Figure[] = [
-        { name: 'reads per second', value: Math.round(median(results.map(({ perSecond }) => perSecond))), unit: '/s' },
-        { name: 'p50', value: median(taken), unit: 'ms' },
-        { name: 'p99', value: percentile(taken, 0.99), unit: 'ms' },
-        { name: 'processor time per read', value: median(results.map(({ cpuMs }) => cpuMs)), unit: 'ms' },
-      ];
-      for (const figure of own) {
-        const named = { ...figure, name: `${name}, ${concurrency} at a time: ${figure.name}` };
-        const base = bases.get(figure.name);
-        if (base) figures.push(compared(named, base));
-        else {
-          bases.set(figure.name, named);
-          figures.push(named);
-        }
+    const measures = [...measured].map(([{ name }, results]) =>
+      measuresOf(`${name}, ${concurrency} at a time`, results),
+    );
+    const [base] = measures;
+    const isBusiest = concurrency === concurrencies.at(-1);
+    for (const [index, own] of measures.entries()) {
+      const goals = isBusiest ? goalsOf[subjects[index]?.name ?? ''] : undefined;
+      for (const measure of Object.keys(own) as Measure[]) {
+        const figure = own[measure];
+        figures.push(index === 0 || !base ? figure : compared(figure, base[measure], goals?.[measure]));
       }
+    }
+    const [, graphql, , , betterAuthOwn] = measures;
+    if (isBusiest && graphql && betterAuthOwn) {
+      const named = { ...graphql.perSecond, name: `${graphql.perSecond.name}, beside better-auth` };
+      figures.push(compared(named, betterAuthOwn.perSecond, { atLeast: 10 }));
     }
   }
   for (const { name, server } of subjects) {
     figures.push({ name: `${name}: memory`, value: Math.round(residentMiB(server.pid)), unit: 'MiB' });
   }
   return figures;
+}
+
+/** Its readers are as many, with the same tokens; what it is asked is what it would be asked through the app's own backend. */
+async function startBetterAuth(cleanup: Cleanup) {
+  const databaseUrl = await createEmptyDatabase(cleanup);
+  const server = await startServer(
+    cleanup,
+    ['--import', 'tsx', fileURLToPath(new URL('peers/better-auth.ts', import.meta.url))],
+    {
+      PATH: process.env.PATH ?? '',
+      NODE_ENV: 'production',
+      DATABASE_URL: databaseUrl,
+      SECRET: randomBytes(24).toString('base64url'),
+      CONNECTIONS: String(connections),
+      READERS: String(readers),
+    },
+  );
+  const ways = await ask<{ accountId: string; cookie: string }[]>(server, { path: '/readers', method: 'GET' });
+  return {
+    server,
+    read: async (person: number) => {
+      const { accountId, cookie = '' } = ways[person - 1] ?? {};
+      const { accessToken } = await ask<{ accessToken?: string }>(server, {
+        path: '/api/auth/get-access-token',
+        method: 'POST',
+        headers: { 'content-type': 'application/json', origin: 'http://127.0.0.1', cookie },
+        body: JSON.stringify({ accountId }),
+      });
+      return accessToken;
+    },
+  };
 }
 
 function startFloor(cleanup: Cleanup, stage: Stage, connectorId: string): Promise<Served> {

@@ -11,7 +11,7 @@ const readersPerSize = sized(2_000, 50);
 const rounds = 15;
 const readsPerRound = sized(2_000, 200);
 const concurrency = 16;
-const goal = 1.3;
+const goal = 1.2;
 
 interface Subject {
   connections: number;

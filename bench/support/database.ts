@@ -21,16 +21,22 @@ async function onServer<T>(run: (client: pg.Client) => Promise<T>): Promise<T> {
   }
 }
 
-export async function createDatabase(cleanup: Cleanup): Promise<Database> {
+/** A database with nothing in it. */
+export async function createEmptyDatabase(cleanup: Cleanup): Promise<string> {
   const name = `bench_${randomUUID().replaceAll('-', '')}`;
   await onServer((client) => client.query(`CREATE DATABASE ${name}`));
   cleanup.add(() => onServer((client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`)));
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
-  await migratePostgres(url.href);
-  const pool = new pg.Pool({ connectionString: url.href, max: 2 });
+  return url.href;
+}
+
+export async function createDatabase(cleanup: Cleanup): Promise<Database> {
+  const url = await createEmptyDatabase(cleanup);
+  await migratePostgres(url);
+  const pool = new pg.Pool({ connectionString: url, max: 2 });
   cleanup.add(() => pool.end());
-  return { url: url.href, pool };
+  return { url, pool };
 }
 
 export async function postgresVersion(): Promise<string> {

@@ -21,7 +21,9 @@ export interface Instance extends Served {
 }
 
 export interface InstanceOptions {
-  databaseUrl: string;
+  /** A PostgreSQL server's; without it, the embedded database in `dataDir`. */
+  databaseUrl?: string;
+  dataDir?: string;
   publicUrl: string;
   encryptionKeys: string;
   operatorKey: string;
@@ -43,7 +45,8 @@ function environment(options: InstanceOptions): Record<string, string> {
     HOST: '127.0.0.1',
     PORT: '0',
     PUBLIC_URL: options.publicUrl,
-    DATABASE_URL: options.databaseUrl,
+    ...(options.databaseUrl && { DATABASE_URL: options.databaseUrl }),
+    ...(options.dataDir && { DATA_DIR: options.dataDir }),
     ENCRYPTION_KEYS: options.encryptionKeys,
     OPERATOR_KEY: options.operatorKey,
     ALLOWED_PROVIDER_HOSTS: 'localhost,127.0.0.1',

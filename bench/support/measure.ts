@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+
 /** The value below which the given share of the values lies. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
@@ -26,4 +28,10 @@ export async function inParallel(
     while (next < count) await task(next++);
   };
   await Promise.all(Array.from({ length: Math.min(concurrency, count) }, worker));
+}
+
+/** What a process holds in memory. */
+export function residentMiB(pid: number): number {
+  const kB = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kB) / 1024;
 }

@@ -10,6 +10,8 @@ export interface Figure {
   ratio?: { value: number; to: string };
   /** What the value, or the ratio where there is one, should not exceed. */
   goal?: number;
+  /** What it should reach. */
+  atLeast?: number;
 }
 
 export interface Result {
@@ -20,14 +22,14 @@ export interface Result {
 const resultsFile = new URL('../results.json', import.meta.url);
 
 /** A figure that is measured against another of the same run. */
-export function compared(figure: Figure, base: Figure, goal?: number): Figure {
+export function compared(figure: Figure, base: Figure, goal: number | Pick<Figure, 'goal' | 'atLeast'> = {}): Figure {
   const ratio = { value: figure.value / base.value, to: base.name };
-  return { ...figure, ratio, ...(goal !== undefined && { goal }) };
+  return { ...figure, ratio, ...(typeof goal === 'number' ? { goal } : goal) };
 }
 
 function short(value: number, unit = ''): string {
   if (!Number.isFinite(value)) return 'never';
-  const digits = Number.isInteger(value) ? 0 : Math.max(0, 2 - Math.floor(Math.log10(value)));
+  const digits = Number.isInteger(value) ? 0 : Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
   const text = value.toLocaleString('en', {
     minimumFractionDigits: Math.min(2, digits),
     maximumFractionDigits: Math.min(2, digits),
@@ -35,14 +37,20 @@ function short(value: number, unit = ''): string {
   return `${text} ${unit}`.trimEnd();
 }
 
-function row({ name, value, unit, ratio, goal }: Figure) {
+function judge({ value, ratio, goal, atLeast }: Figure): string {
   const judged = ratio?.value ?? value;
+  if (goal !== undefined) return `≤ ${goal}: ${judged <= goal ? 'met' : 'missed'}`;
+  return atLeast === undefined ? '' : `≥ ${atLeast}: ${judged >= atLeast ? 'met' : 'missed'}`;
+}
+
+function row(figure: Figure) {
+  const { name, value, unit, ratio } = figure;
   return {
     figure: name,
     value: short(value, unit),
     ratio: ratio ? short(ratio.value) : '',
     to: ratio?.to ?? '',
-    goal: goal === undefined ? '' : `≤ ${goal}: ${judged <= goal ? 'met' : 'missed'}`,
+    goal: judge(figure),
   };
 }
 

@@ -38,7 +38,10 @@ export type ReadByPath = (features: TokenDeps, caller: Caller) => Promise<TokenA
 const freshEnough = { minValiditySeconds: null, rejectedTokenFingerprint: null };
 
 /** The calls that read a token, all by GET. */
-const tokenReads: { path: RegExp; read: (features: TokenDeps, caller: Caller, named: string) => Promise<TokenAnswer> }[] = [
+const tokenReads: {
+  path: RegExp;
+  read: (features: TokenDeps, caller: Caller, named: string) => Promise<TokenAnswer>;
+}[] = [
   {
     path: /^app-user-auth\/connectors\/([^/]+)\/token$/, // getCurrentAppUserConnection
     read: (features, caller, named) =>

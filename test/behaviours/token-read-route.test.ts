@@ -121,7 +121,9 @@ describe('a backend function that only reads a token', () => {
     const path = `/api/apps/${app.id}/app-user-auth/connectors/${connector.id}/token`;
     const ask = async (send: typeof service.app.fetch, base: string, headers: Headers, at = path) => {
       const answer = await send(new Request(`${base}${at}`, { headers }));
-      const kept = ['content-type', 'cache-control', 'access-control-allow-origin'].map((name) => answer.headers.get(name));
+      const kept = ['content-type', 'cache-control', 'access-control-allow-origin'].map((name) =>
+        answer.headers.get(name),
+      );
       return { status: answer.status, headers: kept, body: await answer.json() };
     };
     const one = await app.backend('one');

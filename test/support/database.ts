@@ -11,7 +11,6 @@ export async function takeDatabase(onFinished: OnFinished): Promise<PGlite> {
     idle.pop() ??
     (await PGlite.create('memory://', { loadDataDir: new Blob([readFileSync(inject('databaseSnapshot'))]) }));
   onFinished(async () => {
-    await pglite.exec('DISCARD ALL');
     const { rows } = await pglite.query<{ statement: string }>(`
       SELECT format('DELETE FROM %I', tablename) AS statement FROM pg_tables
       WHERE schemaname = 'public' AND tablename <> '_prisma_migrations'`);
