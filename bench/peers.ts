@@ -18,7 +18,7 @@ const connections = sized(10_000, 1_000);
 const readers = sized(1_000, 100);
 const concurrencies = [1, 16, 64];
 const rounds = 3;
-const readsPerRound = (concurrency: number) => sized(concurrency === 1 ? 2_000 : 12_000, 100);
+const readsPerRound = (concurrency: number) => sized(concurrency === 1 ? 1_000 : 5_000, 100);
 
 /** One way to read a token. */
 interface Subject {
