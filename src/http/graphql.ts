@@ -3,6 +3,7 @@ import { createYoga, type YogaServerInstance } from 'graphql-yoga';
 import type { FlowCookie } from '../connections/connect.ts';
 import type { Features, GraphqlContext } from '../graphql/context.ts';
 import { toGraphqlError } from '../graphql/errors.ts';
+import { parseWithinLimits } from '../graphql/limits.ts';
 import { checkPaging } from '../graphql/paging.ts';
 import { schema } from '../graphql/schema.ts';
 import { DomainError } from '../lib/domain-error.ts';
@@ -87,6 +88,7 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
     },
     plugins: [
       {
+        onParse: ({ setParseFn }) => setParseFn(parseWithinLimits),
         onExecute: refusePaging,
         onSubscribe: refusePaging,
         onResponse({ request, response }) {
@@ -113,6 +115,40 @@ function refusePaging(event: {
 }): void {
   const errors = checkPaging(event.args);
   if (errors.length > 0) event.setResultAndStopExecution({ errors });
+}
+
+/** As much as a WebSocket message may hold. */
+export const maxBodyBytes = 256 * 1024;
+
+/** The request, where its body is small enough; one that does not say how long it is is read up to there. Else the refusal. */
+export async function limitBody(request: Request): Promise<Request | Response> {
+  if (request.method !== 'POST' || !request.body) return request;
+  const told = request.headers.get('content-length');
+  if (told !== null) return Number(told) <= maxBodyBytes ? request : bodyTooLarge();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for (const reader = request.body.getReader(); ; ) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    size += value.byteLength;
+    if (size > maxBodyBytes) return bodyTooLarge();
+    chunks.push(value);
+  }
+  return new Request(request.url, {
+    method: 'POST',
+    headers: request.headers,
+    body: Buffer.concat(chunks),
+    signal: request.signal,
+  });
+}
+
+/** What is still being sent nobody is going to read: the connection ends with the answer. */
+function bodyTooLarge(): Response {
+  const message = `The request is too large: it may have at most ${maxBodyBytes.toLocaleString('en')} bytes.`;
+  return Response.json(
+    { errors: [{ message, extensions: { code: 'VALIDATION' } }] },
+    { status: 413, headers: { Connection: 'close' } },
+  );
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Logger } from '../lib/logger.ts';
 import { type AuditExportDeps, auditExport } from './audit-export.ts';
 import { base44Compat, type Base44Deps, base44Path } from './base44-compat.ts';
 import { adminConsole, consolePath } from './console.ts';
-import { type Yoga, refuseGraphqlRequest } from './graphql.ts';
+import { limitBody, refuseGraphqlRequest, type Yoga } from './graphql.ts';
 import { healthz, type Pings, readyz, unavailableSentence } from './health.ts';
 import { oauthCallback } from './oauth-callback.ts';
 import type { TokenReadRoute } from './token-read.ts';
@@ -30,10 +30,17 @@ const auditPath = /^\/api\/workspaces\/([A-Za-z0-9_.-]{1,200})\/audit\.ndjson$/;
 
 /** Every route, as one function of a request. A bug is logged here, once, and answered with 500. */
 export function createRouter(deps: RouterDeps): (request: Request) => Promise<Response> {
+  async function graphql(request: Request): Promise<Response> {
+    const refusal = refuseGraphqlRequest(request, deps.graphiql);
+    if (refusal) return refusal;
+    const limited = await limitBody(request);
+    return limited instanceof Response ? limited : deps.yoga.fetch(limited);
+  }
+
   async function route(request: Request): Promise<Response> {
     if (!URL.canParse(request.url)) return new Response('Bad Request', { status: 400 }); // a malformed Host header
     const { pathname } = new URL(request.url);
-    if (pathname === '/graphql') return refuseGraphqlRequest(request, deps.graphiql) ?? deps.yoga.fetch(request);
+    if (pathname === '/graphql') return graphql(request);
     if (callback.test(pathname)) return oauthCallback(deps.connect, request);
     const audited = auditPath.exec(pathname)?.[1];
     if (audited !== undefined) return auditExport(deps.audit, request, audited);
