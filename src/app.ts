@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { PGlite } from '@electric-sql/pglite';
 import { createWorker } from './background/worker.ts';
@@ -15,14 +16,15 @@ import { type Keyring, parseKeyring } from './crypto/keyring.ts';
 import { openDatabase } from './db/client.ts';
 import { isDatabaseUnavailable } from './db/unavailable.ts';
 import { createDatabaseClock } from './db/clock.ts';
-import { shareStatusEvents } from './events/redis.ts';
+import { openCounting, shareStatusEvents } from './events/redis.ts';
 import type { Features } from './graphql/context.ts';
 import type { GraphiqlTab } from './http/graphiql.ts';
 import { createGraphqlYoga } from './http/graphql.ts';
-import { createHttpServer, createRouter } from './http/server.ts';
+import { clientAddress, createHttpServer, createRouter, securityHeaders } from './http/server.ts';
 import { createTokenReadRoute } from './http/token-read.ts';
 import { createWebsocket } from './http/websocket.ts';
 import { createIdentify } from './identity/caller.ts';
+import { limitFailures } from './identity/limit-failures.ts';
 import { type Clock, systemClock } from './lib/clock.ts';
 import { createInFlight } from './lib/in-flight.ts';
 import { createLogger, type Logger } from './lib/logger.ts';
@@ -34,6 +36,7 @@ import { checkProviderUrl, createProviderFetch, type ProviderFetch, type Provide
 import { type ExportAudit, exportAudit } from './workspaces/audit-list.ts';
 import { createReadAudit } from './workspaces/audit-reads.ts';
 import { createAuditTasks } from './workspaces/audit-seal.ts';
+import { createRateLimiter } from './workspaces/rate-limits.ts';
 import { originIsKnown } from './workspaces/store.ts';
 
 /** Parts that a test or the demo puts in place of the usual ones. */
@@ -109,6 +112,11 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   if (redis) closers.push(redis.disconnect);
   const events = redis ?? localEvents;
 
+  const counting = config.redisUrl && openCounting(config.redisUrl);
+  if (counting) closers.push(() => counting.disconnect());
+  const prefix = `app-user-connectors:${config.publicUrl}`;
+  const limits = createRateLimiter(config.rateLimits, counting && { client: counting, prefix });
+
   const worker = createWorker(log);
   closers.push(worker.stop);
   const { track, drain } = createInFlight();
@@ -136,6 +144,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const { publicUrl, admin, graphiql } = config;
   const features: Features = {
     ...parts,
+    limits,
     findForRead: createFindForRead(readPrepared),
     background,
     noteTokenRead: readAudit.note,
@@ -149,7 +158,11 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   };
   const isUnavailable = (error: unknown) => error instanceof UnavailableError || isDatabaseUnavailable(error);
   const operatorKey = config.operatorKey ?? new Secret(crypto.randomUUID());
-  const { identify, recall } = createIdentify({ db, clock, keyring, fetch, operatorKey, admin, publicUrl });
+  const identity = createIdentify({ db, clock, keyring, fetch, operatorKey, admin, publicUrl });
+  const { recall } = identity;
+  const identify = limitFailures(identity.identify, limits);
+  const addressOf = (request: IncomingMessage) => clientAddress(request, config.trustProxy);
+  const headers = securityHeaders(publicUrl);
   const yoga = createGraphqlYoga({
     features,
     identify,
@@ -169,19 +182,21 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     pings,
     isUnavailable,
     log,
+    headers,
   });
   const websocket = createWebsocket({
     yoga,
     identify,
     log,
+    addressOf,
     originIsKnown: async (origin) => origin === publicUrl || originIsKnown(db, origin),
   });
 
   return {
-    fetch: router,
+    fetch: (request) => router(request),
     async listen() {
-      const tokenReads = createTokenReadRoute({ yoga, identify, recall, features });
-      const server = createHttpServer({ router, tokenReads, websocket, log, trustProxy: config.trustProxy });
+      const tokenReads = createTokenReadRoute({ yoga, identify, recall, features, addressOf, headers });
+      const server = createHttpServer({ router, tokenReads, websocket, log, addressOf });
       await new Promise<void>((resolve, reject) => {
         server.once('error', (error: NodeJS.ErrnoException) => {
           reject(

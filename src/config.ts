@@ -3,6 +3,7 @@ import { type Keyring, parseKeyring } from './crypto/keyring.ts';
 import { Plan } from './db/generated/prisma/enums.ts';
 import { Secret } from './lib/secret.ts';
 import { StartupError } from './lib/startup-error.ts';
+import { defaultRateLimits, type RateLimits } from './workspaces/rate-limits.ts';
 
 /** Everything the service can be told from outside. */
 export interface Config {
@@ -28,7 +29,12 @@ export interface Config {
   auditRetentionDays: number;
   graphiql: boolean;
   logLevel: string;
+  rateLimits: RateLimits;
 }
+
+const limitsText = Object.entries(defaultRateLimits)
+  .map(([name, count]) => `${name}=${count}`)
+  .join(',');
 
 /** Every environment variable the service reads, with what it is for: the source of the README's table. */
 export const variables = {
@@ -66,6 +72,10 @@ export const variables = {
   AUDIT_RETENTION_DAYS: { default: '365', purpose: 'for how many days the audit is kept' },
   GRAPHIQL: { default: 'true, in production false', purpose: 'whether /graphql opens GraphiQL in a browser' },
   LOG_LEVEL: { default: 'info', purpose: 'fatal, error, warn, info, debug, trace or silent' },
+  RATE_LIMITS: {
+    default: limitsText,
+    purpose: 'how often a minute; what is not named keeps its default, 0 or `off` sets no limit',
+  },
 } as const satisfies Record<string, { default: string; purpose: string }>;
 
 type VariableName = keyof typeof variables;
@@ -141,8 +151,30 @@ const environment = z.object({
     .enum(['true', 'false'])
     .transform((value) => value === 'true')
     .describe('true or false'),
+  RATE_LIMITS: z
+    .string()
+    .transform((value, context) => {
+      const limits = readRateLimits(value);
+      if (!limits) context.addIssue('invalid');
+      return limits ?? z.NEVER;
+    })
+    .describe(
+      `off, or limits a minute such as connects=30,callbacks=300, of ${Object.keys(defaultRateLimits).join(', ')}`,
+    ),
   LOG_LEVEL: z.enum(logLevels).describe(`one of ${logLevels.join(', ')}`),
 });
+
+/** Null where the text names no limits. */
+function readRateLimits(text: string): RateLimits | null {
+  const limits: Record<string, number> = { ...defaultRateLimits };
+  if (text === 'off') return Object.fromEntries(Object.keys(limits).map((name) => [name, 0])) as RateLimits;
+  for (const part of text.split(',')) {
+    const [, name = '', count] = /^([a-z-]+)=(\d{1,7})$/.exec(part.trim()) ?? [];
+    if (!Object.hasOwn(limits, name)) return null;
+    limits[name] = Number(count);
+  }
+  return limits as RateLimits;
+}
 
 /**
  * Reads the environment. An empty variable counts as unset.
@@ -205,6 +237,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     auditRetentionDays: values.AUDIT_RETENTION_DAYS ?? 365,
     graphiql: values.GRAPHIQL ?? !production,
     logLevel: values.LOG_LEVEL ?? 'info',
+    rateLimits: values.RATE_LIMITS ?? defaultRateLimits,
   };
   if (faults.length > 0) throw new ConfigError(faults.join('\n'));
   return config;

@@ -10,8 +10,9 @@ import { Secret, sha256Hex } from '../lib/secret.ts';
 import { buildAuthorizationUrl, newNonce, newPkce, newState } from '../oauth/authorization.ts';
 import { findProvider } from '../providers/catalogue.ts';
 import { type Caller, type CallerApp, requireUser } from '../workspaces/caller.ts';
-import { ValidationError } from '../workspaces/errors.ts';
+import { RateLimitedError, ValidationError } from '../workspaces/errors.ts';
 import { callbackOrigin, readOrigin, resolveReturnTo } from '../workspaces/origin.ts';
+import type { RateLimiter } from '../workspaces/rate-limits.ts';
 import { findApp } from '../workspaces/store.ts';
 import { failFlow } from './audit.ts';
 import { connectionId } from './connection.ts';
@@ -22,12 +23,15 @@ import * as store from './store.ts';
 
 export interface ConnectDeps extends EstablishDeps {
   publicUrl: string;
+  limits: RateLimiter;
 }
 
 /** What the browser says of the request that starts a flow. */
 export interface StartingRequest {
   origin: string | null;
   secFetchSite: string | null;
+  /** Where it comes from, as far as that is known. */
+  address: string | null;
 }
 
 /** A cookie to set or, with no value, to clear. */
@@ -39,6 +43,8 @@ export interface FlowCookie {
 
 const flowLifetimeMs = 10 * 60_000;
 const connectCodeLifetimeMs = 5 * 60_000;
+/** How many flows of one person may wait for their callback at a time. */
+const maxOpenFlows = 20;
 
 /**
  * Starts a connect flow for the calling user: answers the provider's authorization URL and, where the browser that starts is on
@@ -53,6 +59,9 @@ export async function startConnect(
   request: StartingRequest,
 ): Promise<StartedFlow> {
   const user = requireUser(caller);
+  // a backend begins for everybody from one address
+  if (caller.kind === 'app-user' && request.address !== null)
+    await deps.limits.take('connects-by-address', request.address);
   const connector = await usableConnector(deps, input.connectorId, user.app.workspaceId);
   if (connector.kind === 'SHARED') {
     throw new ValidationError([
@@ -103,6 +112,7 @@ export async function beginFlow(
   request: StartingRequest,
 ): Promise<StartedFlow> {
   const { app, userId, startedBy, takeOver } = subject;
+  await limitFlows(deps, subject);
   const place = readPlace(deps, app, connector, input, request);
   const server = await askProvider(() => deps.resolveServer(connector));
   const clientId = connector.operatorClientId ?? connector.clientId;
@@ -148,6 +158,15 @@ export async function beginFlow(
   });
   const id = connectionId(connector.id, app.id, userId);
   return { redirectUrl, expiresAt, binding: place.binding, connectionId: id, cookie };
+}
+
+/** @throws RateLimitedError for a person who begins flow after flow, and finishes none. */
+async function limitFlows({ db, clock, limits }: ConnectDeps, { app, userId, startedBy }: FlowSubject): Promise<void> {
+  await limits.take('connects', `${app.id} ${userId === null ? `member ${startedBy}` : `user ${userId}`}`);
+  const now = clock.now();
+  const { count, oldest } = await store.countOpenFlows(db, { appId: app.id, userId, startedBy }, now);
+  if (count < maxOpenFlows) return;
+  throw new RateLimitedError(Math.max(1, Math.ceil(((oldest ?? now).getTime() - now.getTime()) / 1000)));
 }
 
 /** How a callback ends. */

@@ -291,6 +291,20 @@ export function insertFlow(db: Db, flow: NewFlow) {
   return db.pendingFlow.create({ data: flow });
 }
 
+/** How many flows of one person wait for their callback, and when the first of them ends. */
+export async function countOpenFlows(
+  db: Db,
+  whose: { appId: string; userId: string | null; startedBy: string | null },
+  now: Date,
+): Promise<{ count: number; oldest: Date | null }> {
+  const { _count: count, _min: first } = await db.pendingFlow.aggregate({
+    where: { ...whose, usedAt: null, failure: null, expiresAt: { gt: now } },
+    _count: true,
+    _min: { expiresAt: true },
+  });
+  return { count, oldest: first.expiresAt };
+}
+
 /** Uses a state up: of any number of callbacks at once, one gets the flow (RFC 9700 4.7.1). */
 export async function useState(db: Db, stateHash: string, now: Date) {
   const [flow] = await db.pendingFlow.updateManyAndReturn({

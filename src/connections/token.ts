@@ -22,6 +22,7 @@ import {
 } from '../workspaces/caller.ts';
 import { NotFoundError, ValidationError } from '../workspaces/errors.ts';
 import type { NoteTokenRead } from '../workspaces/audit-reads.ts';
+import type { RateLimiter } from '../workspaces/rate-limits.ts';
 import { actOn, auditedRead } from './audit.ts';
 import { connectionId, refreshDecision, type TokenDemand } from './connection.ts';
 import { NotConnectedError, ProviderUnavailableError, ReconnectRequiredError } from './errors.ts';
@@ -42,6 +43,7 @@ export interface TokenDeps {
   /** Goes on with a promise after the answer; a stop waits for it. */
   background: (work: Promise<unknown>) => void;
   noteTokenRead: NoteTokenRead;
+  limits: RateLimiter;
 }
 
 /** What a token read asks for beyond the connector. */
@@ -122,6 +124,8 @@ async function readTokenOf(
   options: TokenReadOptions,
 ): Promise<TokenAnswer> {
   const demand = readDemand(options);
+  await deps.limits.take('token-reads-by-app', app.id);
+  await deps.limits.take('token-reads', `${app.id} ${userId === null ? 'shared' : `user ${userId}`}`);
   const key = {
     connectorId,
     workspaceId: app.workspaceId,
@@ -141,6 +145,9 @@ async function readTokenOf(
     if (!credential) throw new NotConnectedError();
     const facts = { ...credential, refreshable: credential.refreshTokenSealed !== null };
     const decision = refreshDecision(facts, now, turn === 0 ? demand : { ...demand, rejectedTokenFingerprint: null });
+    // what a caller says of its token makes the provider be asked: now and then that is so, all the time it is not
+    if (turn === 0 && demand.rejectedTokenFingerprint === credential.fingerprint)
+      await deps.limits.take('rejected-tokens', key.connectionId);
     switch (decision.act) {
       case 'serve-and-refresh':
         // while a back-off runs there is nothing to ask the database about

@@ -109,6 +109,18 @@ export function shareStatusEvents(
   };
 }
 
+/** A client that counts: where Redis does not answer at once, it fails at once. The events' client tells the operator of that. */
+export function openCounting(url: Secret): Redis {
+  const client = new Redis(url.reveal(), {
+    connectTimeout: answerMs,
+    commandTimeout: 1_000,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+  });
+  client.on('error', () => {});
+  return client;
+}
+
 /** Whatever else is on the channel is not ours. */
 function readMessage(text: string): Message | null {
   try {

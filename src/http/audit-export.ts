@@ -14,7 +14,12 @@ export interface AuditExportDeps {
 type Batches = ReturnType<ExportAudit>;
 
 /** `GET /api/workspaces/:workspaceId/audit.ndjson`: one JSON object a line, the oldest first, a batch at a time. */
-export async function auditExport(deps: AuditExportDeps, request: Request, workspaceId: string): Promise<Response> {
+export async function auditExport(
+  deps: AuditExportDeps,
+  request: Request,
+  workspaceId: string,
+  address: string | null,
+): Promise<Response> {
   if (request.method !== 'GET') return new Response('Method Not Allowed', { status: 405, headers: { Allow: 'GET' } });
   const { searchParams } = new URL(request.url);
   const header = (name: string) => request.headers.get(name);
@@ -23,7 +28,7 @@ export async function auditExport(deps: AuditExportDeps, request: Request, works
     appId: header('x-app-id'),
     onBehalfOf: header('on-behalf-of'),
   };
-  const caller = await deps.identify({ ...credentials, origin: header('origin') });
+  const caller = await deps.identify({ ...credentials, origin: header('origin'), address });
   try {
     const [since, until] = [readInstant(searchParams, 'since'), readInstant(searchParams, 'until')];
     const range = { ...(since && { since }), ...(until && { until }) };

@@ -24,11 +24,19 @@ export interface Base44Deps {
   isUnavailable: (error: unknown) => boolean;
 }
 
+/** Which app's call it is, and where it comes from. */
+interface CallTo {
+  appId: string;
+  path: string;
+  address: string | null;
+}
+
 /** One call, with what its path names: a connector, or a provider. */
 interface Call {
   features: Base44Deps['features'];
   caller: Caller;
   request: Request;
+  address: string | null;
   named: string;
 }
 
@@ -62,12 +70,12 @@ const calls: { method: string; path: RegExp; answer: (call: Call) => Promise<Res
   {
     method: 'POST', // connectAppUser
     path: /^app-user-auth\/connectors\/([^/]+)\/initiate$/,
-    async answer({ features, caller, request, named }) {
+    async answer({ features, caller, request, address, named }) {
       const started = await startConnect(
         features,
         caller,
         { connectorId: connectorIdOf(named), returnTo: pageOf(caller, request), origin: null },
-        { origin: request.headers.get('origin'), secFetchSite: request.headers.get('sec-fetch-site') },
+        { origin: request.headers.get('origin'), secFetchSite: request.headers.get('sec-fetch-site'), address },
       );
       const response = Response.json({
         redirect_url: started.redirectUrl,
@@ -118,9 +126,9 @@ export function base44TokenRead(pathname: string): ReadByPath | null {
 }
 
 /** `/api/apps/:appId/…`: the connector calls of an unmodified `@base44/sdk` (CONTRACT, "Routes"). Anything else of it is not here. */
-export async function base44Compat(deps: Base44Deps, request: Request, appId: string, path: string): Promise<Response> {
+export async function base44Compat(deps: Base44Deps, request: Request, to: CallTo): Promise<Response> {
   const response =
-    request.method === 'OPTIONS' ? new Response(null, { status: 204 }) : await answerCall(deps, request, appId, path);
+    request.method === 'OPTIONS' ? new Response(null, { status: 204 }) : await answerCall(deps, request, to);
   for (const [name, value] of Object.entries(base44Cors)) response.headers.set(name, value);
   response.headers.set('Cache-Control', 'no-store');
   return response;
@@ -135,13 +143,14 @@ export const base44Cors = {
   'Access-Control-Max-Age': '7200',
 };
 
-async function answerCall(deps: Base44Deps, request: Request, appId: string, path: string): Promise<Response> {
+async function answerCall(deps: Base44Deps, request: Request, { appId, path, address }: CallTo): Promise<Response> {
   try {
     const here = calls.filter((call) => call.path.test(path));
     const call = here.find(({ method }) => method === request.method);
     if (!call) return nothingHere(here.map(({ method }) => method));
-    const caller = await identifyFor(deps, request, appId);
-    return await call.answer({ features: deps.features, caller, request, named: call.path.exec(path)?.[1] ?? '' });
+    const caller = await identifyFor(deps, request, appId, address);
+    const named = call.path.exec(path)?.[1] ?? '';
+    return await call.answer({ features: deps.features, caller, request, address, named });
   } catch (error) {
     if (error instanceof AmbiguousProviderError) return restError(error, 409);
     if (error instanceof DomainError) return restError(error);
@@ -151,13 +160,14 @@ async function answerCall(deps: Base44Deps, request: Request, appId: string, pat
 }
 
 /** Who calls for the app that the path names. */
-async function identifyFor(deps: Base44Deps, request: Request, appId: string): Promise<Caller> {
+async function identifyFor(deps: Base44Deps, request: Request, appId: string, address: string | null): Promise<Caller> {
   const header = (name: string) => request.headers.get(name);
   const caller = await deps.identify({
     authorization: header('authorization'),
     appId,
     onBehalfOf: header('on-behalf-of'),
     origin: header('origin'),
+    address,
   });
   return assertOwnApp(caller, appId);
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Language, languages, tellIn } from '../failures/tell.ts';
 import type { DomainError, Remedy } from '../lib/domain-error.ts';
+import { RateLimitedError } from '../workspaces/errors.ts';
 import { callbackWords } from './callback-words.ts';
 import { preferredLanguage } from './language.ts';
 
@@ -118,9 +119,10 @@ export function callbackPage(
 </html>
 `;
   return new Response(html, {
-    status: error ? 400 : 200,
+    status: error instanceof RateLimitedError ? 429 : error ? 400 : 200,
     headers: {
       ...headers,
+      ...(error instanceof RateLimitedError && { 'Retry-After': String(error.retryAfterSeconds) }),
       'Content-Type': 'text/html; charset=utf-8',
       'Content-Language': language,
       'Content-Security-Policy': policy,

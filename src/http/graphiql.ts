@@ -18,6 +18,20 @@ const favicon = `data:image/svg+xml,${encodeURIComponent(logo.replace('<svg', '<
 // Tabs that it opens with carry a stale shift, which takes effect when pressed: the tab jumps away from under the first click.
 const style = '.graphiql-tab { transform: none !important; }';
 
+/** The page brings everything along, inline; its editor's workers are blobs. It speaks to this service only, and is framed by nobody. */
+export const graphiqlPolicy = [
+  "default-src 'none'",
+  "script-src 'unsafe-inline' blob: data:",
+  'worker-src blob: data:',
+  "style-src 'unsafe-inline'",
+  'img-src data:',
+  'font-src data:',
+  "connect-src 'self' ws: wss:",
+  "form-action 'none'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
 /** What GraphiQL is given. Subscriptions go as POST too: by GET it would be refused. No tabs are none at all: it fails on an empty list. */
 export function graphiqlOptions(tabs: GraphiqlTab[]): GraphiQLOptions {
   return { title, logo, favicon, method: 'POST', ...(tabs.length > 0 && { defaultTabs: tabs }) };

@@ -12,7 +12,7 @@ import type { Credentials } from '../identity/caller.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Caller } from '../workspaces/caller.ts';
 import { setCookieHeader } from './cookies.ts';
-import { graphiqlOptions, graphiqlPage, type GraphiqlTab } from './graphiql.ts';
+import { graphiqlOptions, graphiqlPage, graphiqlPolicy, type GraphiqlTab } from './graphiql.ts';
 
 export interface GraphqlRouteDeps {
   features: Features;
@@ -27,15 +27,20 @@ export interface GraphqlRouteDeps {
 
 /** What a WebSocket operation brings along, since it has no request of its own. */
 export interface SocketContext {
-  socket: { caller: () => Promise<Caller>; origin: string | null };
+  socket: { caller: () => Promise<Caller>; origin: string | null; address: string | null };
 }
 
-export type Yoga = YogaServerInstance<Partial<SocketContext>, GraphqlContext>;
+/** What a request over HTTP brings along besides itself. */
+export interface RequestContext {
+  address: string | null;
+}
+
+export type Yoga = YogaServerInstance<Partial<SocketContext & RequestContext>, GraphqlContext>;
 
 /** Yoga with this schema: POST application/json, SSE, and GraphiQL for a browser. */
 export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
   const cookies = new WeakMap<Request, FlowCookie[]>();
-  return createYoga<Partial<SocketContext>, GraphqlContext>({
+  return createYoga<Partial<SocketContext & RequestContext>, GraphqlContext>({
     schema,
     graphqlEndpoint: '/graphql',
     landingPage: false,
@@ -63,10 +68,10 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
         });
       },
     },
-    async context({ request, socket }): Promise<GraphqlContext> {
+    async context({ request, socket, address = null }): Promise<GraphqlContext> {
       if (socket) {
         const caller = await socket.caller();
-        const started = { origin: socket.origin, secFetchSite: null };
+        const started = { origin: socket.origin, secFetchSite: null, address: socket.address };
         const identify = socket.caller;
         return { caller, identify, features: deps.features, request: started, setCookie: () => {} };
       }
@@ -76,23 +81,28 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
         appId: header('x-app-id'),
         onBehalfOf: header('on-behalf-of'),
         origin: header('origin'),
+        address,
       };
       const identify = () => deps.identify(credentials);
       return {
         caller: await identify(),
         identify,
         features: deps.features,
-        request: { origin: header('origin'), secFetchSite: header('sec-fetch-site') },
+        request: { origin: header('origin'), secFetchSite: header('sec-fetch-site'), address },
         setCookie: (cookie) => cookies.set(request, [...(cookies.get(request) ?? []), cookie]),
       };
     },
     plugins: [
       {
-        onParse: ({ setParseFn }) => setParseFn(parseWithinLimits),
+        onParse({ setParseFn }: { setParseFn: (parse: typeof parseWithinLimits) => void }) {
+          setParseFn(parseWithinLimits);
+        },
         onExecute: refusePaging,
         onSubscribe: refusePaging,
         onResponse({ request, response }) {
           response.headers.set('Cache-Control', 'no-store');
+          if (response.headers.get('content-type')?.startsWith('text/html'))
+            response.headers.set('Content-Security-Policy', graphiqlPolicy);
           for (const cookie of cookies.get(request) ?? [])
             response.headers.append('Set-Cookie', setCookieHeader(cookie));
         },

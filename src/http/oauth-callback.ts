@@ -6,6 +6,7 @@ import {
   pageWithoutFlow,
 } from '../connections/connect.ts';
 import { flowError } from '../connections/errors.ts';
+import { RateLimitedError } from '../workspaces/errors.ts';
 import { readCookie, setCookieHeader } from './cookies.ts';
 import { callbackPage } from './callback-page.ts';
 
@@ -20,7 +21,16 @@ const headers = {
 };
 
 /** The redirect URI: `/api/external-auth/callback`, and below it one of its own for each custom connector. */
-export async function oauthCallback(deps: ConnectDeps, request: Request): Promise<Response> {
+export async function oauthCallback(deps: ConnectDeps, request: Request, address: string | null): Promise<Response> {
+  const waitSeconds = address === null ? 0 : deps.limits.refusedFor('callbacks', address);
+  if (waitSeconds > 0) return answer(pageWithoutFlow(new RateLimitedError(waitSeconds)), request);
+  const response = await answerCallback(deps, request);
+  const belongsToNoFlow = response.status === 400 && !response.headers.has('Set-Cookie');
+  if (address !== null && belongsToNoFlow) await deps.limits.take('callbacks', address).catch(() => {}); // the next one
+  return response;
+}
+
+async function answerCallback(deps: ConnectDeps, request: Request): Promise<Response> {
   const url = new URL(request.url);
   if (request.method === 'POST') return formPost(deps, request, url.pathname);
   if (request.method !== 'GET') {

@@ -22,30 +22,36 @@ export interface RouterDeps {
   /** Whether an error only says that something the service needs does not answer for the moment. */
   isUnavailable: (error: unknown) => boolean;
   log: Logger;
+  /** What every answer carries that does not say otherwise. */
+  headers: Readonly<Record<string, string>>;
 }
 
 const callback = /^\/api\/external-auth\/callback(\/[A-Za-z0-9_.-]{1,200})?$/;
 
 const auditPath = /^\/api\/workspaces\/([A-Za-z0-9_.-]{1,200})\/audit\.ndjson$/;
 
+/** Answers a request that came from an address, where that is known. */
+export type Router = (request: Request, address?: string | null) => Promise<Response>;
+
 /** Every route, as one function of a request. A bug is logged here, once, and answered with 500. */
-export function createRouter(deps: RouterDeps): (request: Request) => Promise<Response> {
-  async function graphql(request: Request): Promise<Response> {
+export function createRouter(deps: RouterDeps): Router {
+  async function graphql(request: Request, address: string | null): Promise<Response> {
     const refusal = refuseGraphqlRequest(request, deps.graphiql);
     if (refusal) return refusal;
     const limited = await limitBody(request);
-    return limited instanceof Response ? limited : deps.yoga.fetch(limited);
+    return limited instanceof Response ? limited : deps.yoga.fetch(limited, { address });
   }
 
-  async function route(request: Request): Promise<Response> {
+  async function route(request: Request, address: string | null): Promise<Response> {
     if (!URL.canParse(request.url)) return new Response('Bad Request', { status: 400 }); // a malformed Host header
     const { pathname } = new URL(request.url);
-    if (pathname === '/graphql') return graphql(request);
-    if (callback.test(pathname)) return oauthCallback(deps.connect, request);
+    if (pathname === '/graphql') return graphql(request, address);
+    if (callback.test(pathname)) return oauthCallback(deps.connect, request, address);
     const audited = auditPath.exec(pathname)?.[1];
-    if (audited !== undefined) return auditExport(deps.audit, request, audited);
+    if (audited !== undefined) return auditExport(deps.audit, request, audited, address);
     const [, appId, call] = base44Path.exec(pathname) ?? [];
-    if (appId !== undefined && call !== undefined) return base44Compat(deps.base44, request, appId, call);
+    if (appId !== undefined && call !== undefined)
+      return base44Compat(deps.base44, request, { appId, path: call, address });
     const console = consolePath.exec(pathname);
     if (console) return adminConsole(request, console[1], console[2]);
     if (pathname === '/healthz') return healthz();
@@ -54,9 +60,9 @@ export function createRouter(deps: RouterDeps): (request: Request) => Promise<Re
       return new Response(null, { status: 302, headers: { Location: '/graphql' } });
     return new Response('Not Found', { status: 404 });
   }
-  return async (request) => {
+  async function answer(request: Request, address: string | null): Promise<Response> {
     try {
-      return await route(request);
+      return await route(request, address);
     } catch (error) {
       deps.log.error({ err: error }, 'a request failed');
       if (deps.isUnavailable(error)) {
@@ -64,29 +70,58 @@ export function createRouter(deps: RouterDeps): (request: Request) => Promise<Re
       }
       return new Response('Internal Server Error', { status: 500 });
     }
+  }
+  return async (request, address = null) => {
+    const response = await answer(request, address);
+    for (const [name, value] of Object.entries(deps.headers))
+      if (!response.headers.has(name)) response.headers.set(name, value);
+    return response;
   };
 }
 
+/** What every answer carries: it is what it says it is, stands in no frame, and its address is told to nobody. */
+export function securityHeaders(publicUrl: string): Record<string, string> {
+  return {
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    'Content-Security-Policy': "frame-ancestors 'none'",
+    ...(publicUrl.startsWith('https:') && { 'Strict-Transport-Security': 'max-age=31536000' }),
+  };
+}
+
+/** How long a client may take to send a request's head, and all of it; and how long the head may be. */
+const headersTimeoutMs = 10_000;
+const requestTimeoutMs = 30_000;
+const maxHeaderBytes = 32 * 1024;
+
 /** Serves the routes and the WebSocket over node:http, with one log line a request. */
 export function createHttpServer(deps: {
-  router: (request: Request) => Promise<Response>;
+  router: Router;
   tokenReads: TokenReadRoute;
   websocket: Websocket;
   log: Logger;
-  trustProxy: number;
+  addressOf: (request: IncomingMessage) => string | null;
 }): Server {
   const { websocket } = deps;
-  const adapter = createServerAdapter(deps.router);
+  const adapter = createServerAdapter<{ req?: IncomingMessage }>((request, { req }) =>
+    deps.router(request, req ? deps.addressOf(req) : null),
+  );
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const passed = await deps.tokenReads(request, response);
     if (passed) await adapter.handle(passed, response);
   };
-  const server = createServer((request, response) => {
+  const timeouts = {
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: 1_000,
+    maxHeaderSize: maxHeaderBytes,
+  };
+  const server = createServer(timeouts, (request, response) => {
     const startedAt = performance.now();
     response.once('close', () => {
       const path = pathOf(request); // without the query, which may hold a code
       const ms = Math.round(performance.now() - startedAt);
-      const ip = clientAddress(request, deps.trustProxy);
+      const ip = deps.addressOf(request);
       deps.log.info({ method: request.method, path, status: response.statusCode, ms, ip }, 'request');
     });
     void answer(request, response);
@@ -103,9 +138,9 @@ function pathOf(request: IncomingMessage): string {
 }
 
 /** Who is behind the given number of our own proxies: each appends the address it was called from to X-Forwarded-For. */
-function clientAddress(request: IncomingMessage, trustProxy: number): string | undefined {
+export function clientAddress(request: IncomingMessage, trustProxy: number): string | null {
   const forwarded = String(request.headers['x-forwarded-for'] ?? '')
     .split(',')
     .map((address) => address.trim());
-  return (trustProxy > 0 && forwarded.at(-trustProxy)) || request.socket.remoteAddress;
+  return (trustProxy > 0 && forwarded.at(-trustProxy)) || (request.socket.remoteAddress ?? null);
 }

@@ -12,6 +12,9 @@ import { restErrorParts } from './rest-error.ts';
 export interface TokenReadDeps extends Identity {
   yoga: Yoga;
   features: Features;
+  addressOf: (request: IncomingMessage) => string | null;
+  /** What every answer carries. */
+  headers: Readonly<Record<string, string>>;
 }
 
 /** A request whose body has been read: what comes after finds it here. */
@@ -67,7 +70,7 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
 
   /** Who calls, remembered where that can be; whoever reads confirms it. */
   async function callerOf(request: IncomingMessage) {
-    const credentials = credentialsOf(request);
+    const credentials = { ...credentialsOf(request), address: deps.addressOf(request) };
     const identify = () => deps.identify(credentials);
     return { caller: deps.recall(credentials) ?? (await identify()), identify };
   }
@@ -79,7 +82,7 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     const contextValue: GraphqlContext = {
       ...(await callerOf(request)),
       features: deps.features,
-      request: { origin: null, secFetchSite: null },
+      request: { origin: null, secFetchSite: null, address: null },
       setCookie: () => {},
     };
     const { document } = plan;
@@ -103,13 +106,13 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     const { headers } = request;
     if (headers.origin !== undefined || !headers.authorization?.startsWith('Bearer apk_')) return request;
     const read = request.method === 'GET' && base44TokenRead(request.url ?? '');
-    if (read) return send(response, await readByPath(request, read).catch(() => null)) ? null : request;
+    if (read) return send(response, await readByPath(request, read).catch(() => null), deps.headers) ? null : request;
     const type = answerType(request);
     if (type === null) return request;
     const body = await readBody(request);
     if (body === null) return null; // the caller went away
     const answer = await runOperation(request, type, body).catch(() => null);
-    return send(response, answer) ? null : Object.assign(request, { body });
+    return send(response, answer, deps.headers) ? null : Object.assign(request, { body });
   };
 }
 
@@ -119,11 +122,16 @@ interface Answer {
   body: unknown;
 }
 
-function send(response: ServerResponse, answer: Answer | null): boolean {
+function send(response: ServerResponse, answer: Answer | null, always: TokenReadDeps['headers']): boolean {
   if (!answer) return false;
   const body = JSON.stringify(answer.body);
   const { status, headers } = answer;
-  response.writeHead(status, { ...headers, 'Cache-Control': 'no-store', 'Content-Length': Buffer.byteLength(body) });
+  response.writeHead(status, {
+    ...always,
+    ...headers,
+    'Cache-Control': 'no-store',
+    'Content-Length': Buffer.byteLength(body),
+  });
   response.end(body);
   return true;
 }

@@ -6,9 +6,9 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { accessEndedCloseCode } from '../graphql/errors.ts';
 import type { Credentials } from '../identity/caller.ts';
 import type { Logger } from '../lib/logger.ts';
-import { type Caller, expiryOf } from '../workspaces/caller.ts';
+import { type Caller, callingApp, callingUser, expiryOf } from '../workspaces/caller.ts';
 import type { StreamEnd } from '../connections/status.ts';
-import { IdentityTokenExpiredError } from '../workspaces/errors.ts';
+import { IdentityTokenExpiredError, RateLimitedError } from '../workspaces/errors.ts';
 import type { Yoga } from './graphql.ts';
 
 export interface WebsocketDeps {
@@ -17,6 +17,7 @@ export interface WebsocketDeps {
   /** Whether any app has registered the origin, or it is the service's own. */
   originIsKnown: (origin: string) => Promise<boolean>;
   log: Logger;
+  addressOf: (request: IncomingMessage) => string | null;
 }
 
 export interface Websocket {
@@ -30,6 +31,9 @@ const longestTimerMs = 2 ** 31 - 1;
 /** A peer that has not answered one ping by the next is gone, or reads nothing: it is cut off, and what was kept for it goes. */
 const pingMs = 12_000;
 const maxOperations = 100;
+/** Sockets of one caller, and of all, at one instance. */
+const maxSocketsOfCaller = 200;
+const maxSockets = 20_000;
 const goodbyeMs = 3_000;
 /** Clients come back after this one (RFC 6455's registry), but not after an internal error. */
 const tryAgainLater = 1013;
@@ -40,6 +44,21 @@ const lastEventsMs = 250;
 export function createWebsocket(deps: WebsocketDeps): Websocket {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxPayloadBytes });
   const { yoga } = deps;
+  const socketsOf = new Map<string, number>();
+
+  /** Whether the caller may have one more socket, which then counts until it is closed. */
+  function admit(socket: WebSocket, name: string): boolean {
+    const count = (socketsOf.get(name) ?? 0) + 1;
+    if (count > maxSocketsOfCaller) return false;
+    socketsOf.set(name, count);
+    socket.once('close', () => {
+      const left = (socketsOf.get(name) ?? 1) - 1;
+      if (left > 0) socketsOf.set(name, left);
+      else socketsOf.delete(name);
+    });
+    return true;
+  }
+
   const cleanup = useServer<
     Record<string, unknown>,
     { socket: WebSocket; request: IncomingMessage; caller?: () => Promise<Caller> }
@@ -47,7 +66,10 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
     {
       async onConnect(context) {
         const { socket, request } = context.extra;
-        const credentials = readCredentials(context.connectionParams, request.headers.origin ?? null);
+        const credentials = {
+          ...readCredentials(context.connectionParams, request.headers.origin ?? null),
+          address: deps.addressOf(request),
+        };
         const caller = await deps.identify(credentials).catch((error: unknown) => {
           deps.log.error({ err: error }, 'a socket could not be let in');
           return null;
@@ -56,8 +78,16 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
           socket.close(tryAgainLater, 'try again later');
           return undefined;
         }
+        if (caller.kind === 'anonymous' && caller.error instanceof RateLimitedError) {
+          socket.close(tryAgainLater, closeReason(caller.error));
+          return undefined;
+        }
         if (caller.kind === 'anonymous') {
           socket.close(accessEndedCloseCode, closeReason(caller.error));
+          return undefined;
+        }
+        if (!admit(socket, nameOf(caller))) {
+          socket.close(tryAgainLater, `at most ${maxSocketsOfCaller} sockets at a time`);
           return undefined;
         }
         const expiresAt = expiryOf(caller);
@@ -71,7 +101,7 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
         if (Object.keys(context.subscriptions).length > maxOperations) return [tooManyOperations()];
         const origin = request.headers.origin ?? null;
         const { schema, contextFactory, parse, validate, ...run } = yoga.getEnveloped({
-          socket: { caller, origin },
+          socket: { caller, origin, address: deps.addressOf(request) },
           params: payload,
         } as never);
         try {
@@ -108,6 +138,12 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       return;
     }
+    if (sockets.clients.size >= maxSockets) {
+      socket.end(
+        'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n',
+      );
+      return;
+    }
     sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request));
   }
 
@@ -135,6 +171,13 @@ function readCredentials(params: Readonly<Record<string, unknown>> | undefined, 
     return typeof value === 'string' ? value : null;
   };
   return { authorization: text('authorization'), appId: text('x-app-id'), onBehalfOf: text('on-behalf-of'), origin };
+}
+
+/** One name for all sockets of a person, of a key, or of an app's backend. */
+function nameOf(caller: Caller): string {
+  const app = callingApp(caller);
+  if (app) return `${app.id} ${callingUser(caller)?.userId ?? ''}`;
+  return caller.kind === 'member' ? `member ${caller.subject}` : caller.kind;
 }
 
 /** A close reason has at most 123 bytes (RFC 6455 5.5). */

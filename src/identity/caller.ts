@@ -39,6 +39,8 @@ export interface Credentials {
   onBehalfOf: string | null;
   /** The page's origin, as the browser (never the payload) tells it. */
   origin: string | null;
+  /** Where the caller's connection comes from, as far as that is known. */
+  address?: string | null;
 }
 
 type AppRow = NonNullable<Awaited<ReturnType<typeof store.findApp>>>;

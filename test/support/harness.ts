@@ -73,6 +73,7 @@ export async function startService(
     DATA_DIR: 'memory://',
     OPERATOR_KEY: operatorKey,
     LOG_LEVEL: 'debug',
+    RATE_LIMITS: 'off', // tests do in a second what people do in an hour
     ...stores,
     ...env,
   });
