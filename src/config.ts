@@ -99,6 +99,7 @@ const integer = (low: number, high: number) =>
     .refine((value) => value >= low && value <= high);
 const url = (protocols: string[]) =>
   z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol));
+const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 const hostname = /^[a-z0-9.-]+$/i;
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -210,6 +211,16 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     return null;
   }
 
+  for (const [name, value] of Object.entries({
+    PUBLIC_URL: values.PUBLIC_URL,
+    ADMIN_ISSUER: values.ADMIN_ISSUER,
+    ADMIN_JWKS_URL: values.ADMIN_JWKS_URL,
+  })) {
+    if (!production || !value?.startsWith('http:') || loopback.test(new URL(value).hostname)) continue;
+    faults.push(
+      `${name} holds ${JSON.stringify(value)}, but production needs https: what travels there must not be read or changed on the way.`,
+    );
+  }
   const port = values.PORT ?? 4000;
   if (port === 0 && given.PUBLIC_URL === undefined) {
     faults.push('PORT holds 0, which takes any free port, so PUBLIC_URL must be set: redirect URIs are made of it.');

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { ConfigError, parseConfig, variables } from '../src/config.ts';
+import { defaultRateLimits } from '../src/workspaces/rate-limits.ts';
 
 const key = (kid: string) => `${kid}:${Buffer.alloc(32, kid).toString('base64')}`;
 const production = { NODE_ENV: 'production', ENCRYPTION_KEYS: key('a'), OPERATOR_KEY: 'operator-key-of-the-tests' };
@@ -111,7 +112,7 @@ test('configuration: a port that is not known beforehand needs PUBLIC_URL, of wh
   expect(faultsOf({ PORT: '0', PUBLIC_URL: 'https://connect.example.com' })).toEqual([]);
 });
 
-test('configuration: production refuses to start without keys of its own, and says both at once', () => {
+test('T26. production refuses to start without keys of its own, and says both at once', () => {
   expect(faultsOf({ NODE_ENV: 'production' })).toEqual([
     expect.stringMatching(/^ENCRYPTION_KEYS is not set, but production needs it: .+\.$/),
     expect.stringMatching(/^OPERATOR_KEY is not set, but production needs it: .+\.$/),
@@ -123,6 +124,43 @@ test('configuration: production refuses to start without keys of its own, and sa
   // a wrong one is told once, as wrong, and not as missing too
   expect(faultsOf({ ...production, ENCRYPTION_KEYS: 'x' })).toHaveLength(1);
   expect(faultsOf(production)).toEqual([]);
+});
+
+test('T26. production refuses plain http but for its own machine', () => {
+  const admin = {
+    ADMIN_ISSUER: 'https://i.example.com',
+    ADMIN_AUDIENCE: 'a',
+    ADMIN_JWKS_URL: 'https://i.example.com/k',
+  };
+  for (const [name, value] of [
+    ['PUBLIC_URL', 'http://connect.example.com'],
+    ['PUBLIC_URL', 'http://localhost.example.com'],
+    ['ADMIN_ISSUER', 'http://i.example.com'],
+    ['ADMIN_JWKS_URL', 'http://i.example.com/k'],
+  ] as const) {
+    const fault = `${name} holds ${JSON.stringify(value)}, but production needs https: what travels there must not be read or changed on the way.`;
+    expect(faultsOf({ ...production, ...admin, [name]: value })).toEqual([fault]);
+    expect(faultsOf({ ...admin, [name]: value })).toEqual([]);
+  }
+  for (const host of ['localhost', '127.0.0.1', '[::1]'])
+    expect(faultsOf({ ...production, PUBLIC_URL: `http://${host}:4000` })).toEqual([]);
+});
+
+test('T26. limits that cannot be read stop the start; off and single ones are taken', () => {
+  for (const value of [
+    'none',
+    'connects',
+    'connects=',
+    'connects=-1',
+    'connects=many',
+    'nothing=3',
+    'connects=1;callbacks=2',
+    '__proto__=1',
+  ])
+    expect(faultsOf({ RATE_LIMITS: value })).toEqual([
+      expect.stringMatching(/^RATE_LIMITS holds ".*", but off, or limits a minute such as /),
+    ]);
+  expect(new Set(Object.values(parseConfig({ RATE_LIMITS: 'off' }).rateLimits))).toEqual(new Set([0]));
 });
 
 test('configuration: what nobody sets has the default of the table, and production has stricter ones', () => {
@@ -143,6 +181,7 @@ test('configuration: what nobody sets has the default of the table, and producti
     auditRetentionDays: 365,
     graphiql: true,
     logLevel: 'info',
+    rateLimits: defaultRateLimits,
   });
   expect(parseConfig(production)).toMatchObject({ production: true, host: '0.0.0.0', graphiql: false });
   const blank = Object.fromEntries(Object.keys(variables).map((name) => [name, '  ']));
@@ -164,6 +203,7 @@ test('configuration: right values are taken, with white space around them droppe
     AUDIT_RETENTION_DAYS: ' 30 ',
     GRAPHIQL: 'false',
     LOG_LEVEL: 'debug',
+    RATE_LIMITS: 'connects=5, key-failures=0',
   });
   expect(config).toMatchObject({
     host: '::1',
@@ -176,6 +216,7 @@ test('configuration: right values are taken, with white space around them droppe
     auditRetentionDays: 30,
     graphiql: false,
     logLevel: 'debug',
+    rateLimits: { ...defaultRateLimits, connects: 5, 'key-failures': 0 },
   });
   expect(config.databaseUrl?.reveal()).toBe('postgresql://user:hidden-part@host/db');
   expect(config.operatorKey?.reveal()).toBe(production.OPERATOR_KEY);

@@ -49,6 +49,7 @@ function environment(options: InstanceOptions): Record<string, string> {
     ...(options.dataDir && { DATA_DIR: options.dataDir }),
     ENCRYPTION_KEYS: options.encryptionKeys,
     OPERATOR_KEY: options.operatorKey,
+    RATE_LIMITS: 'off',
     ALLOWED_PROVIDER_HOSTS: 'localhost,127.0.0.1',
     LOG_LEVEL: 'error',
     ...(options.redisUrl && { REDIS_URL: options.redisUrl }),

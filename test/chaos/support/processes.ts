@@ -56,6 +56,7 @@ export async function startFleet(
     DATABASE_URL: database,
     ENCRYPTION_KEYS: `chaos:${randomBytes(32).toString('base64')}`,
     OPERATOR_KEY: operatorKey,
+    RATE_LIMITS: 'off',
     LOG_LEVEL: 'warn',
     ...env,
   };
