@@ -9,6 +9,7 @@ const steps: [name: string, command: string][] = [
   ['types of the client library, on web APIs alone', 'tsc -p tsconfig.client.json --noEmit'],
   ['schema.graphql', 'tsx scripts/print-schema.ts --check'],
   ['docs/troubleshooting', 'tsx scripts/troubleshooting.ts --check'],
+  ['docs/security', 'tsx scripts/security.ts'],
   ['migrations', 'tsx scripts/migrations.ts check'],
   ['dead code', 'knip'],
 ];

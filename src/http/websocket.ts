@@ -144,7 +144,12 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
       );
       return;
     }
-    sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request));
+    sockets.handleUpgrade(request, socket, head, (client) => {
+      sockets.emit('connection', client, request);
+      // graphql-ws would print each malformed frame, with a stack; ws has already closed the socket for it
+      client.removeAllListeners('error');
+      client.on('error', (error) => deps.log.debug({ err: error }, 'a socket sent what is no WebSocket frame'));
+    });
   }
 
   return {
