@@ -285,7 +285,7 @@ describe('36. every expected failure is a class with a code, a sentence and a re
     });
 
     const denied = connectWith({ connectors }, url, connector.id, { decision: 'deny' });
-    await expect(denied).rejects.toBeInstanceOf(errors.ConsentDeniedError);
+    await expect(denied).rejects.toMatchObject({ code: 'CONSENT_DENIED', remedy: { actor: 'USER' } });
     const { redirectUrl } = await connectors.connectAppUser(connector.id);
     const address = await consent(url, redirectUrl);
     const two = await app.identityToken('two');
