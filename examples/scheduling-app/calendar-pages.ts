@@ -1,9 +1,9 @@
-import { CALENDAR_ACCOUNTS, CALENDAR_SCOPES, type CalendarAccount } from './calendar-data.ts';
+import type { ProviderAccount, ProviderService } from './provider-service.ts';
 
 export interface GrantSummary {
   id: string;
   clientName: string;
-  account: CalendarAccount;
+  account: ProviderAccount;
   scopes: string[];
   since: Date;
 }
@@ -20,14 +20,14 @@ function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? character);
 }
 
-const STYLE = `
+const style = ([light, dark]: ProviderService['accent']) => `
   :root { color-scheme: light dark; --ground: #eef3ef; --card: #fff; --ink: #17211b; --soft: #55635a; --line: #d5dfd8;
-    --accent: #1b6e4b; --on-accent: #fff; --danger: #a02c2c; --blue: #2f5fd0; --green: #1f8a55; }
+    --accent: ${light}; --on-accent: #fff; --danger: #a02c2c; }
   @media (prefers-color-scheme: dark) { :root { --ground: #0f1613; --card: #18211d; --ink: #e7efea; --soft: #9fb0a6;
-    --line: #2c3a33; --accent: #6fd3a4; --on-accent: #06251a; --danger: #ff9d9d; --blue: #8fb0ff; --green: #6fd3a4; } }
+    --line: #2c3a33; --accent: ${dark}; --on-accent: #14181f; --danger: #ff9d9d; } }
   * { box-sizing: border-box; }
   body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 24px 16px; background: var(--ground);
-    color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+    color: var(--ink); font: 16px/1.5 -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
   main { width: 100%; max-width: 440px; background: var(--card); border: 1px solid var(--line); border-radius: 14px;
     padding: 32px; }
   main.wide { max-width: 620px; }
@@ -44,7 +44,6 @@ const STYLE = `
   .accounts { display: grid; gap: 10px; }
   .accounts button { display: flex; align-items: center; gap: 14px; text-align: left; padding: 12px 14px; }
   .dot { flex: none; width: 34px; height: 34px; border-radius: 50%; }
-  .dot.blue { background: var(--blue); } .dot.green { background: var(--green); }
   .accounts b { display: block; font-weight: 600; } .accounts small, li small { color: var(--soft); font-size: 14px; }
   fieldset { border: 0; margin: 0 0 24px; padding: 0; } legend { padding: 0 0 8px; font-weight: 600; }
   label, .fixed { display: flex; gap: 12px; align-items: baseline; padding: 10px 0; border-top: 1px solid var(--line); }
@@ -56,30 +55,33 @@ const STYLE = `
   li > span:nth-child(2) { flex: 1; min-width: 0; overflow-wrap: anywhere; } li b { display: block; font-weight: 600; }
 `;
 
-function page(title: string, body: string, width: 'narrow' | 'wide' = 'narrow'): string {
+function page(service: ProviderService, title: string, body: string, width: 'narrow' | 'wide' = 'narrow'): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(title)}</title>
 <link rel="icon" href="data:,">
-<style>${STYLE}</style>
-<main class="${width}"><p class="brand">Local calendar provider</p>
+<style>${style(service.accent)}</style>
+<main class="${width}"><p class="brand">${escapeHtml(service.title)}</p>
 ${body}
 </main>
 </html>`;
 }
 
-function dot(accountId: string): string {
-  return `<span class="dot ${escapeHtml(accountId)}" aria-hidden="true"></span>`;
+function dot({ colour }: ProviderAccount): string {
+  return `<span class="dot" style="background: ${escapeHtml(colour)}" aria-hidden="true"></span>`;
 }
 
-export function chooseAccountPage(clientName: string): string {
-  const accounts = CALENDAR_ACCOUNTS.map(
-    ({ id, name, email }) => `<button name="account" value="${escapeHtml(id)}" data-testid="account-${escapeHtml(id)}">
-      ${dot(id)}<span><b>${escapeHtml(name)}</b><small>${escapeHtml(email)}</small></span></button>`,
+export function chooseAccountPage(service: ProviderService, clientName: string): string {
+  const accounts = service.accounts.map(
+    (
+      account,
+    ) => `<button name="account" value="${escapeHtml(account.id)}" data-testid="account-${escapeHtml(account.id)}">
+      ${dot(account)}<span><b>${escapeHtml(account.name)}</b><small>${escapeHtml(account.email)}</small></span></button>`,
   );
   return page(
+    service,
     'Choose an account',
     `<h1>Choose an account</h1>
     <p>to continue to <strong>${escapeHtml(clientName)}</strong></p>
@@ -87,14 +89,20 @@ export function chooseAccountPage(clientName: string): string {
   );
 }
 
-export function consentPage(clientName: string, account: CalendarAccount, scopes: readonly string[]): string {
+export function consentPage(
+  service: ProviderService,
+  clientName: string,
+  account: ProviderAccount,
+  scopes: readonly string[],
+): string {
   const choices = scopes.map((scope) => {
-    const words = `<span>${escapeHtml(CALENDAR_SCOPES[scope] ?? scope)}<code>${escapeHtml(scope)}</code></span>`;
+    const words = `<span>${escapeHtml(service.scopes[scope] ?? scope)}<code>${escapeHtml(scope)}</code></span>`;
     return scope === 'openid'
       ? `<div class="fixed"><input type="checkbox" checked disabled aria-label="Always included">${words}</div>`
       : `<label><input type="checkbox" name="scope" value="${escapeHtml(scope)}" checked>${words}</label>`;
   });
   return page(
+    service,
     'Allow access?',
     `<h1>Allow ${escapeHtml(clientName)}?</h1>
     <p>It asks for access to <strong>${escapeHtml(account.email)}</strong>.</p>
@@ -110,16 +118,17 @@ export function consentPage(clientName: string, account: CalendarAccount, scopes
   );
 }
 
-export function accessPage(grants: readonly GrantSummary[]): string {
+export function accessPage(service: ProviderService, grants: readonly GrantSummary[]): string {
   // The latest first: a person who reconnects may leave an older grant behind.
   const rows = grants.toReversed().map(
-    ({ id, clientName, account, scopes, since }) => `<li>${dot(account.id)}
+    ({ id, clientName, account, scopes, since }) => `<li>${dot(account)}
       <span><b>${escapeHtml(clientName)}</b><small>${escapeHtml(account.email)}, since ${since.toISOString().slice(11, 19)} UTC<br>
       ${escapeHtml(scopes.join(' '))}</small></span>
       <form method="post" action="/revoke"><input type="hidden" name="grant" value="${escapeHtml(id)}">
         <button class="danger" data-testid="revoke">Revoke</button></form></li>`,
   );
   return page(
+    service,
     'Apps with access',
     `<h1>Apps with access</h1>
     <p>What a person finds in the account settings of any provider. Revoke a grant, and the next refresh is refused:
@@ -129,8 +138,9 @@ export function accessPage(grants: readonly GrantSummary[]): string {
   );
 }
 
-export function providerErrorPage(error: string, description: string): string {
+export function providerErrorPage(service: ProviderService, error: string, description: string): string {
   return page(
+    service,
     'This did not work',
     `<h1>This did not work</h1><p>${escapeHtml(description)}</p><p><code>${escapeHtml(error)}</code></p>`,
   );
