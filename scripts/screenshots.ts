@@ -32,6 +32,7 @@ try {
   await app.getByTestId('allow').waitFor();
   await take(app, 'provider-consent', { width: 560, height: 600 });
 
+  await app.setViewportSize(appSize);
   // one token that is short, so that the next picture shows a refresh, then one of the usual length
   await app.getByTestId('allow').click();
   await calendar.locator('[data-testid=token][data-refreshes="0"]').waitFor();

@@ -1,6 +1,7 @@
 import type { Locator, Page } from 'playwright-core';
 import { expect, test, vi } from 'vitest';
 import type { Demo } from '../../examples/scheduling-app/demo.ts';
+import { violations } from '../support/axe.ts';
 import { useChromium } from '../support/browser.ts';
 import { setScopes, startTestDemo } from '../support/demo.ts';
 
@@ -62,6 +63,54 @@ test('21. everything from signing in to disconnecting works with the keyboard al
   await expect.poll(() => focusedOn(page)).toBe('connect-button');
   await pressOn(page, 'sign-out');
   await page.getByTestId('sign-in-person-two').waitFor(SHOWN);
+});
+
+test('17, 25, 26, 44. in every state the page keeps nobody out, in light and dark, wide and narrow: two connectors, one connected in a window, and the team’s account', async () => {
+  const demo = await startTestDemo();
+  const page = await openBrowser();
+  const check = async (state: string) => {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      expect([state, colorScheme, ...(await violations(page))]).toEqual([state, colorScheme]);
+    }
+    await page.setViewportSize({ width: 320, height: 800 });
+    expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
+    await page.setViewportSize({ width: 1280, height: 800 });
+  };
+  await page.goto(demo.appUrl);
+  await page.getByTestId('sign-in-person-one').waitFor(SHOWN);
+  await check('signed out');
+  await page.getByTestId('sign-in-person-one').click();
+  const tasks = page.getByTestId('connector-card').filter({ hasText: 'Task list' });
+  await tasks.getByTestId('connect-button').waitFor(SHOWN);
+  expect(await page.getByTestId('connector-name').allInnerTexts()).toEqual(['Team calendar', 'Task list']);
+
+  await page.getByLabel('in a window').check();
+  const popupOf = async () => {
+    const [popup] = await Promise.all([page.waitForEvent('popup'), tasks.getByTestId('connect-button').click()]);
+    await popup.getByTestId('account-amber').click();
+    return popup;
+  };
+  await (await popupOf()).getByTestId('deny').click();
+  await tasks.getByTestId('error-steps').waitFor(SHOWN);
+  await check('denied');
+  await (await popupOf()).getByTestId('allow').click();
+  await tasks.getByTestId('event-item').first().waitFor(SHOWN);
+  expect(await tasks.getByTestId('event-item').locator('span > b').allInnerTexts()).toEqual([
+    'Send the agenda',
+    'Book the train',
+    'Read the contract',
+  ]);
+  expect(await page.getByTestId('notice').innerText()).toBe('Task list is connected.');
+  await check('connected');
+  await setScopes(demo, ['openid', 'email', 'tasks.read', 'tasks.write'], demo.tasksConnectorId);
+  await tasks.getByTestId('reconnect-button').waitFor(SHOWN);
+  await status(page, 'Not connected');
+  await check('reconnect');
+  await page.getByTestId('sign-out').click();
+  await page.getByTestId('sign-in-lead-one').click();
+  await page.getByTestId('team-connect').waitFor(SHOWN);
+  await check('team lead');
 });
 
 test('33. the token is refreshed by itself: the open page shows another fingerprint, and the person stays connected', async () => {

@@ -43,12 +43,12 @@ async function asAdmin(demo: Demo, query: string, variables: object): Promise<Re
   return data;
 }
 
-/** Sets the scopes of the demo's connector. */
-export async function setScopes(demo: Demo, scopes: readonly string[]): Promise<void> {
+/** Sets the scopes of a connector of the demo's: of the calendar, unless named. */
+export async function setScopes(demo: Demo, scopes: readonly string[], connectorId = demo.connectorId): Promise<void> {
   const { editConnector } = await asAdmin(
     demo,
     'mutation ($input: EditConnectorInput!) { editConnector(input: $input) { __typename } }',
-    { input: { connectorId: demo.connectorId, scopes } },
+    { input: { connectorId, scopes } },
   );
   expect(editConnector).toEqual({ __typename: 'EditConnectorPayload' });
 }

@@ -2,7 +2,7 @@
 
 const STATUS = {
   NOT_CONNECTED: { label: 'Not connected', tone: 'idle', sentence: 'Connect to see here what is coming up.' },
-  CONNECTED: { label: 'Connected', tone: 'good', sentence: 'This app reads here with your permission.' },
+  CONNECTED: { label: 'Connected', tone: 'good', sentence: 'Read with your permission, and shown to nobody else.' },
   RECONNECT_REQUIRED: { label: 'Reconnect needed', tone: 'warn', sentence: 'Reconnect to go on.' },
   UNAVAILABLE: { label: 'Unavailable', tone: 'bad', sentence: 'This cannot be used at the moment.' },
 };
