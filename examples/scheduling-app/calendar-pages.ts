@@ -39,7 +39,7 @@ const style = ([light, dark]: ProviderService['accent']) => `
     color: var(--ink); padding: 10px 16px; }
   button:hover { border-color: var(--soft); }
   button.primary { background: var(--accent); border-color: var(--accent); color: var(--on-accent); font-weight: 600; }
-  button.danger { color: var(--danger); }
+  a { color: var(--accent); } button.danger { color: var(--danger); }
   :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
   .accounts { display: grid; gap: 10px; }
   .accounts button { display: flex; align-items: center; gap: 14px; text-align: left; padding: 12px 14px; }
@@ -49,6 +49,9 @@ const style = ([light, dark]: ProviderService['accent']) => `
   label, .fixed { display: flex; gap: 12px; align-items: baseline; padding: 10px 0; border-top: 1px solid var(--line); }
   input[type=checkbox] { flex: none; margin: 0; width: 17px; height: 17px; accent-color: var(--accent); transform: translateY(3px); }
   label code, .fixed code { display: block; color: var(--soft); font-size: 13px; }
+  .field { display: block; border: 0; } .field input, .field textarea { display: block; width: 100%; margin-top: 6px; padding: 9px;
+    font: inherit; color: inherit; background: transparent; border: 1px solid var(--soft); border-radius: 8px; }
+  main p code { overflow-wrap: anywhere; color: var(--ink); }
   .row { display: flex; gap: 10px; justify-content: flex-end; }
   ul { list-style: none; margin: 0 0 -14px; padding: 0; }
   li { display: flex; gap: 14px; align-items: center; padding: 14px 0; border-top: 1px solid var(--line); }
@@ -133,7 +136,32 @@ export function accessPage(service: ProviderService, grants: readonly GrantSumma
     `<h1>Apps with access</h1>
     <p>What a person finds in the account settings of any provider. Revoke a grant, and the next refresh is refused:
     the app asks to reconnect.</p>
+    <p><a href="/apps">Register an app</a>, as its developer does.</p>
     ${rows.length > 0 ? `<ul>${rows.join('\n')}</ul>` : '<p><strong>No app has access at the moment.</strong></p>'}`,
+    'wide',
+  );
+}
+
+/** What a developer finds at any provider: where an OAuth app is registered. Afterwards with its client id and secret. */
+export function registerPage(
+  service: ProviderService,
+  registered: { clientId: string; clientSecret: string } | null,
+): string {
+  return page(
+    service,
+    'Register an app',
+    registered
+      ? `<h1>Your app is registered</h1>
+      <p>Its client id and client secret, for the connector:</p>
+      <p>Client id <code data-testid="client-id">${escapeHtml(registered.clientId)}</code></p>
+      <p>Client secret <code data-testid="client-secret">${escapeHtml(registered.clientSecret)}</code></p>`
+      : `<h1>Register an app</h1>
+      <p>Enter the redirect URIs of a connector, one a line.</p>
+      <form method="post">
+        <label class="field">Name of the app <input name="name" required></label>
+        <label class="field">Redirect URIs <textarea name="redirect_uris" rows="4" required></textarea></label>
+        <div class="row"><button class="primary">Register</button></div>
+      </form>`,
     'wide',
   );
 }

@@ -4,7 +4,14 @@ import type { AddressInfo } from 'node:net';
 import type * as OidcProviderModule from 'oidc-provider';
 import type { ClientAuthMethod, KoaContextWithOIDC, Provider } from 'oidc-provider';
 import { CALENDAR } from './calendar-data.ts';
-import { accessPage, chooseAccountPage, consentPage, type GrantSummary, providerErrorPage } from './calendar-pages.ts';
+import {
+  accessPage,
+  chooseAccountPage,
+  consentPage,
+  type GrantSummary,
+  providerErrorPage,
+  registerPage,
+} from './calendar-pages.ts';
 import { createMemoryStore, type MemoryStore } from './memory-adapter.ts';
 import type { ProviderService } from './provider-service.ts';
 
@@ -156,6 +163,16 @@ export async function startCalendarProvider(options: CalendarProviderOptions): P
     if (ctx.path === '/revoke' && ctx.method === 'POST') {
       store.revokeGrant((await readForm(context)).get('grant') ?? '');
       return seeOther(context, '/');
+    }
+    if (ctx.path === '/apps' && ctx.method === 'GET') return html(context, registerPage(service, null));
+    if (ctx.path === '/apps' && ctx.method === 'POST') {
+      const form = await readForm(context);
+      const redirectUris = (form.get('redirect_uris') ?? '').split(/\s+/).filter((uri) => URL.canParse(uri));
+      if (redirectUris.length === 0) {
+        ctx.status = 400;
+        return html(context, providerErrorPage(service, 'invalid_redirect_uri', 'Enter at least one redirect URI.'));
+      }
+      return html(context, registerPage(service, registerClient({ name: form.get('name') || 'An app', redirectUris })));
     }
     if (ctx.path.startsWith('/interaction/')) return interact(service, provider, context, refusedAccounts);
     await next();

@@ -344,9 +344,10 @@ describe('36. every expected failure is a class with a code, a sentence and a re
       'server_error',
     ]) {
       const { redirectUrl } = await connectors.connectAppUser(connector.id);
-      const state = new URL(redirectUrl).searchParams.get('state') ?? '';
-      const query = new URLSearchParams({ state, error, iss: provider.issuer });
-      const back = await fetch(`${url}/api/external-auth/callback?${query.toString()}`, { redirect: 'manual' });
+      const { searchParams: asked } = new URL(redirectUrl);
+      const { pathname } = new URL(asked.get('redirect_uri') ?? '');
+      const query = new URLSearchParams({ state: asked.get('state') ?? '', error, iss: provider.issuer });
+      const back = await fetch(`${url}${pathname}?${query.toString()}`, { redirect: 'manual' });
       await back.body?.cancel();
       const ended = connectors.completeConnection(back.headers.get('location') ?? '');
       const thrown = await ended.catch((reason: unknown) => reason as errors.AnyConnectorError);

@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { cacheExchange, Client, type ExecutionResult, fetchExchange, gql, subscriptionExchange } from '@urql/core';
 import { cacheExchange as graphcache } from '@urql/exchange-graphcache';
 import { createClient as createWsClient } from 'graphql-ws';
+import { buildSchema, introspectionFromSchema } from 'graphql';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { connectByCookie } from '../support/journey.ts';
@@ -98,7 +100,7 @@ test('58. urql with graphcache: a mutation and a subscription update what querie
       return fetch(input, init);
     },
     exchanges: [
-      graphcache({}),
+      graphcache({ schema: introspectionFromSchema(buildSchema(readFileSync('schema.graphql', 'utf8'))) }),
       subscriptionExchange({
         forwardSubscription: ({ query = '', variables }) => ({
           subscribe: ({ next, ...sink }) => ({
