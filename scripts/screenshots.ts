@@ -9,6 +9,7 @@ import { chromiumIsAbsent, launchChromium } from '../test/support/chromium.ts';
 
 const folder = fileURLToPath(new URL('../docs/images/', import.meta.url));
 const longestBytes = 300_000;
+const appSize = { width: 1080, height: 900 };
 const graphiqlSize = { width: 1280, height: 720 };
 
 const launched = await launchChromium();
@@ -19,23 +20,39 @@ mkdirSync(folder, { recursive: true });
 try {
   const context = await browser.newContext({ deviceScaleFactor: 2, colorScheme: 'light', locale: 'en-GB' });
   const app = await context.newPage();
-  await app.setViewportSize({ width: 760, height: 900 });
+  await app.setViewportSize(appSize);
   demo.provider.setAccessTokenSeconds(3);
+  const calendar = app.getByTestId('connector-card').filter({ hasText: 'Team calendar' });
+  const tasks = app.getByTestId('connector-card').filter({ hasText: 'Task list' });
 
   await app.goto(demo.appUrl);
   await app.getByTestId('sign-in-person-one').click();
-  await app.getByTestId('connect-button').click();
+  await calendar.getByTestId('connect-button').click();
   await app.getByTestId('account-blue').click();
   await app.getByTestId('allow').waitFor();
   await take(app, 'provider-consent', { width: 560, height: 600 });
 
+  await app.setViewportSize(appSize);
   // one token that is short, so that the next picture shows a refresh, then one of the usual length
   await app.getByTestId('allow').click();
-  await app.locator('[data-testid=token][data-refreshes="0"]').waitFor();
+  await calendar.locator('[data-testid=token][data-refreshes="0"]').waitFor();
   demo.provider.setAccessTokenSeconds(30);
-  await app.locator('[data-testid=token][data-refreshes="1"]').waitFor();
-  await app.getByTestId('token-expires-in').getByText('valid for 2').waitFor();
-  await take(app, 'app-connected', { width: 760, height: await bottomOf(app) });
+  await calendar.locator('[data-testid=token][data-refreshes="1"]').waitFor();
+
+  await tasks.getByTestId('connect-button').click();
+  await app.getByTestId('account-amber').click();
+  await app.getByTestId('deny').click();
+  await tasks.getByTestId('failure').waitFor();
+  await calendar.getByTestId('token-expires-in').getByText('valid for').waitFor();
+  await take(app, 'app-denied', { width: appSize.width, height: await bottomOf(app) });
+
+  // the other way: a window of its own
+  await app.getByLabel('in a window').check();
+  const [popup] = await Promise.all([app.waitForEvent('popup'), tasks.getByTestId('connect-button').click()]);
+  await popup.getByTestId('account-amber').click();
+  await Promise.all([popup.waitForEvent('close'), popup.getByTestId('allow').click()]);
+  await tasks.getByTestId('token-expires-in').getByText('valid for 2').waitFor();
+  await take(app, 'app-connected', { width: appSize.width, height: await bottomOf(app) });
 
   const graphiql = await context.newPage();
   await graphiql.setViewportSize(graphiqlSize);
@@ -49,8 +66,10 @@ try {
   await graphiql.waitForTimeout(1500); // its scroll bars fade
   await take(graphiql, 'graphiql-edit-scopes', graphiqlSize, 'allow');
 
-  await app.getByTestId('reconnect-button').waitFor();
-  await take(app, 'app-reconnect', { width: 760, height: await bottomOf(app) });
+  await calendar.getByTestId('reconnect-button').waitFor();
+  await app.emulateMedia({ colorScheme: 'dark' });
+  await take(app, 'app-reconnect', { width: appSize.width, height: await bottomOf(app) });
+  await app.emulateMedia({ colorScheme: 'light' });
 
   await app.goto(`${demo.appUrl}/api/external-auth/callback?state=unknown&code=unknown`);
   await take(app, 'callback-error', { width: 760, height: 480 });
@@ -106,8 +125,9 @@ async function take(
   if (bytes > longestBytes) process.exitCode = 1;
 }
 
-/** Where the last card ends, with some air below it. */
+/** Where the longest card ends, with some air below it. */
 async function bottomOf(page: Page): Promise<number> {
-  const box = await page.getByTestId('connector-card').last().boundingBox();
-  return Math.ceil((box?.y ?? 0) + (box?.height ?? 0) + 40);
+  const cards = await page.getByTestId('connector-card').all();
+  const boxes = await Promise.all(cards.map((card) => card.boundingBox()));
+  return Math.ceil(Math.max(...boxes.map((box) => (box?.y ?? 0) + (box?.height ?? 0))) + 40);
 }

@@ -46,9 +46,10 @@ test('the demo prints its URLs and credentials, serves them, and ends on Ctrl-C 
 
   expect(await second.ended).toEqual([1, null]);
   expect(second.errors().trim()).toBe(
-    `Port ${ports.DEMO_APP_PORT} is taken. Set DEMO_APP_PORT, DEMO_PROVIDER_PORT or PORT (the service's) to another one.`,
+    `Port ${ports.DEMO_APP_PORT} is taken. Set DEMO_APP_PORT, DEMO_PROVIDER_PORT, DEMO_TASKS_PORT or PORT (the service's) to another one.`,
   );
-  for (const port of [others.PORT, others.DEMO_PROVIDER_PORT]) await isClosed(`http://localhost:${port}`);
+  for (const port of [others.PORT, others.DEMO_PROVIDER_PORT, others.DEMO_TASKS_PORT])
+    await isClosed(`http://localhost:${port}`);
 
   demo.child.kill('SIGINT');
   expect(await demo.ended).toEqual([0, null]);

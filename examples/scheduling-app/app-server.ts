@@ -8,7 +8,7 @@ import { bundleClient } from './client-bundle.ts';
 import { forwardRequest, forwardUpgrade } from './forward.ts';
 import { readTeamEvents } from './team-events.ts';
 import type { TeamLeadTokens } from './team-leads.ts';
-import { readUpcomingEvents } from './upcoming-events.ts';
+import { readUpcomingEvents, type Source } from './upcoming-events.ts';
 
 export interface AppIdentity {
   issuer: string;
@@ -25,10 +25,10 @@ export interface SchedulingAppOptions {
   appId: string;
   appKey: string;
   identity: AppIdentity;
-  /** The calendar's events API. */
-  eventsUrl: string;
-  /** The connector whose account the whole team shares, and how leads are signed in to the workspace. */
-  team: { connectorId: string; tokens: TeamLeadTokens };
+  /** What the app reads through which connector. */
+  sources: ReadonlyMap<string, Source>;
+  /** The connector whose account the whole team shares, its calendar, and how leads are signed in to the workspace. */
+  team: { connectorId: string; eventsUrl: string; tokens: TeamLeadTokens };
   /** How long an identity token lives. */
   identityTokenSeconds?: number;
 }
@@ -218,7 +218,7 @@ async function answerTeamEvents(
     return sendJson(response, 401, failure('UNAUTHENTICATED', 'Sign in first.'));
   }
   const asked = { headers: headersOf(request) };
-  const { status, body } = await readTeamEvents(asked, { ...options, connectorId: options.team.connectorId });
+  const { status, body } = await readTeamEvents(asked, { ...options, ...options.team });
   sendJson(response, status, body);
 }
 

@@ -1,31 +1,12 @@
-export interface CalendarAccount {
-  id: string;
-  name: string;
-  email: string;
-}
+import { COMMON_SCOPES, onDay, type ProviderService } from './provider-service.ts';
 
-export interface CalendarEvent {
+interface CalendarEvent {
   id: string;
   title: string;
   startsAt: string;
   endsAt: string;
   place: string;
 }
-
-export const CALENDAR_ACCOUNTS: readonly CalendarAccount[] = [
-  { id: 'blue', name: 'Calendar account blue', email: 'blue@example.com' },
-  { id: 'green', name: 'Calendar account green', email: 'green@example.com' },
-];
-
-/** What each scope allows, in the words of the consent page. `openid` is not a choice: without it there is no account. */
-export const CALENDAR_SCOPES: Readonly<Record<string, string>> = {
-  openid: 'Know which account this is',
-  email: 'See your e-mail address',
-  profile: 'See your name',
-  'calendar.read': 'See the events in your calendar',
-  'calendar.write': 'Add, change and delete events in your calendar',
-  offline_access: 'Keep access while you are away',
-};
 
 type Slot = readonly [title: string, daysAhead: number, hour: number, minutes: number, place: string];
 
@@ -44,10 +25,26 @@ const SLOTS: Readonly<Record<string, readonly Slot[]>> = {
 };
 
 /** The same events every time for an account, on the days after `now`. */
-export function eventsOf(accountId: string, now: Date): CalendarEvent[] {
+function eventsOf(accountId: string, now: Date): CalendarEvent[] {
   return (SLOTS[accountId] ?? []).map(([title, daysAhead, hour, minutes, place], index) => {
-    const start = new Date(now.getFullYear(), now.getMonth(), now.getDate() + daysAhead, hour);
+    const start = onDay(now, daysAhead, hour);
     const end = new Date(start.getTime() + minutes * 60_000);
     return { id: `${accountId}-${index + 1}`, title, startsAt: start.toISOString(), endsAt: end.toISOString(), place };
   });
 }
+
+export const CALENDAR: ProviderService = {
+  key: 'calendar',
+  title: 'Local calendar provider',
+  accent: ['#1b6e4b', '#6fd3a4'],
+  accounts: [
+    { id: 'blue', name: 'Calendar account blue', email: 'blue@example.com', colour: '#5b86ea' },
+    { id: 'green', name: 'Calendar account green', email: 'green@example.com', colour: '#34a36f' },
+  ],
+  scopes: {
+    ...COMMON_SCOPES,
+    'calendar.read': 'See the events in your calendar',
+    'calendar.write': 'Add, change and delete events in your calendar',
+  },
+  api: { path: '/events', resource: 'events', scope: 'calendar.read', itemsOf: eventsOf },
+};

@@ -3,9 +3,17 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type * as OidcProviderModule from 'oidc-provider';
 import type { ClientAuthMethod, KoaContextWithOIDC, Provider } from 'oidc-provider';
-import { CALENDAR_ACCOUNTS, CALENDAR_SCOPES, eventsOf } from './calendar-data.ts';
-import { accessPage, chooseAccountPage, consentPage, type GrantSummary, providerErrorPage } from './calendar-pages.ts';
+import { CALENDAR } from './calendar-data.ts';
+import {
+  accessPage,
+  chooseAccountPage,
+  consentPage,
+  type GrantSummary,
+  providerErrorPage,
+  registerPage,
+} from './calendar-pages.ts';
 import { createMemoryStore, type MemoryStore } from './memory-adapter.ts';
+import type { ProviderService } from './provider-service.ts';
 
 export interface CalendarClient {
   clientId: string;
@@ -23,13 +31,15 @@ export interface CalendarClientRegistration {
 }
 
 export interface CalendarProviderOptions {
+  /** A calendar unless given. */
+  service?: ProviderService;
   /** 0 takes any free port. */
   port: number;
   /** Clients known from the start. Without any, one is registered that has no redirect URI yet. */
   clients?: readonly CalendarClientRegistration[];
   /** How long an access token lives. Short, so that refreshing is seen. */
   accessTokenSeconds?: number;
-  /** How the events API tells "today". */
+  /** How its API tells "today". */
   now?: () => Date;
 }
 
@@ -39,6 +49,7 @@ export interface CalendarProviderCounts {
   refresh_token: number;
   revocation: number;
   userinfo: number;
+  /** What was asked of its API. */
   events: number;
 }
 
@@ -54,6 +65,7 @@ export interface RefusedAccount {
 export interface CalendarProvider extends CalendarClient {
   issuer: string;
   url: string;
+  /** Its API: the events of a calendar. */
   eventsUrl: string;
   counts: CalendarProviderCounts;
   /** Registers an OAuth client, as a developer does in a provider's console. */
@@ -74,14 +86,13 @@ export interface CalendarProvider extends CalendarClient {
   stop: () => Promise<void>;
 }
 
-const SESSION_COOKIE = 'calendar_session';
-
 /**
- * A local OAuth 2 and OpenID provider with a small events API, for the demo and for tests. Everything is in memory.
+ * A local OAuth 2 and OpenID provider with a small API, a calendar's or another `service`'s, for the demo and for tests. Everything is in memory.
  * PKCE (S256) is required, refresh tokens rotate, and a used one that comes back ends its grant.
  */
 export async function startCalendarProvider(options: CalendarProviderOptions): Promise<CalendarProvider> {
   const now = options.now ?? (() => new Date());
+  const service = options.service ?? CALENDAR;
   const store = createMemoryStore();
   const counts: CalendarProviderCounts = {
     authorization_code: 0,
@@ -100,7 +111,7 @@ export async function startCalendarProvider(options: CalendarProviderOptions): P
   const issuer = `http://localhost:${(server.address() as AddressInfo).port}`;
 
   const registerClient = (registration: CalendarClientRegistration): CalendarClient => {
-    const clientId = registration.clientId ?? `calendar-${randomBytes(6).toString('hex')}`;
+    const clientId = registration.clientId ?? `${service.key}-${randomBytes(6).toString('hex')}`;
     const clientSecret = registration.clientSecret ?? randomBytes(24).toString('base64url');
     const authentication = registration.authentication ?? 'client_secret_post';
     store.put('Client', clientId, {
@@ -128,8 +139,9 @@ export async function startCalendarProvider(options: CalendarProviderOptions): P
     store.put('Client', clientId, { ...client, ...change({ ...client }) });
   };
 
-  const provider = await createProvider(issuer, store, () => accessTokenSeconds);
-  const listGrants = (): GrantSummary[] => store.list('Grant').flatMap(({ id }) => summarizeGrant(store, id) ?? []);
+  const provider = await createProvider(service, issuer, store, () => accessTokenSeconds);
+  const listGrants = (): GrantSummary[] =>
+    store.list('Grant').flatMap(({ id }) => summarizeGrant(service, store, id) ?? []);
 
   provider.use(async (ctx, next) => {
     let run = next;
@@ -140,19 +152,29 @@ export async function startCalendarProvider(options: CalendarProviderOptions): P
     await run();
   });
   provider.use(async (ctx, next) => {
-    forgetSession(ctx as KoaContextWithOIDC);
+    forgetSession(service, ctx as KoaContextWithOIDC);
     await next();
-    count(ctx as KoaContextWithOIDC, counts);
+    count(service, ctx as KoaContextWithOIDC, counts);
   });
   provider.use(async (ctx, next) => {
     const context = ctx as KoaContextWithOIDC;
-    if (ctx.path === '/events' && ctx.method === 'GET') return answerEvents(provider, context, now());
-    if (ctx.path === '/' && ctx.method === 'GET') return html(context, accessPage(listGrants()));
+    if (ctx.path === service.api.path && ctx.method === 'GET') return answerApi(service, provider, context, now());
+    if (ctx.path === '/' && ctx.method === 'GET') return html(context, accessPage(service, listGrants()));
     if (ctx.path === '/revoke' && ctx.method === 'POST') {
       store.revokeGrant((await readForm(context)).get('grant') ?? '');
       return seeOther(context, '/');
     }
-    if (ctx.path.startsWith('/interaction/')) return interact(provider, context, refusedAccounts);
+    if (ctx.path === '/apps' && ctx.method === 'GET') return html(context, registerPage(service, null));
+    if (ctx.path === '/apps' && ctx.method === 'POST') {
+      const form = await readForm(context);
+      const redirectUris = (form.get('redirect_uris') ?? '').split(/\s+/).filter((uri) => URL.canParse(uri));
+      if (redirectUris.length === 0) {
+        ctx.status = 400;
+        return html(context, providerErrorPage(service, 'invalid_redirect_uri', 'Enter at least one redirect URI.'));
+      }
+      return html(context, registerPage(service, registerClient({ name: form.get('name') || 'An app', redirectUris })));
+    }
+    if (ctx.path.startsWith('/interaction/')) return interact(service, provider, context, refusedAccounts);
     await next();
   });
   const handle = provider.callback();
@@ -162,7 +184,7 @@ export async function startCalendarProvider(options: CalendarProviderOptions): P
     ...firstClient,
     issuer,
     url: issuer,
-    eventsUrl: `${issuer}/events`,
+    eventsUrl: `${issuer}${service.api.path}`,
     counts,
     registerClient,
     allowRedirectUris: (redirectUris, clientId = firstClient.clientId) =>
@@ -185,19 +207,28 @@ export async function startCalendarProvider(options: CalendarProviderOptions): P
   };
 }
 
-async function createProvider(issuer: string, store: MemoryStore, accessTokenSeconds: () => number): Promise<Provider> {
+async function createProvider(
+  service: ProviderService,
+  issuer: string,
+  store: MemoryStore,
+  accessTokenSeconds: () => number,
+): Promise<Provider> {
   const { Provider: OidcProvider } = await importOidcProvider();
   const signingKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' });
 
   const provider = new OidcProvider(issuer, {
     adapter: store.adapter,
-    jwks: { keys: [{ ...signingKey, kty: 'EC', alg: 'ES256', use: 'sig', kid: 'calendar' }] },
+    jwks: { keys: [{ ...signingKey, kty: 'EC', alg: 'ES256', use: 'sig', kid: service.key }] },
     cookies: {
       // Cookies do not know ports: beside another server on localhost the usual names would be taken.
-      names: { session: SESSION_COOKIE, interaction: 'calendar_interaction', resume: 'calendar_resume' },
+      names: {
+        session: sessionCookie(service),
+        interaction: `${service.key}_interaction`,
+        resume: `${service.key}_resume`,
+      },
       keys: [randomBytes(32).toString('base64url')],
     },
-    scopes: Object.keys(CALENDAR_SCOPES),
+    scopes: Object.keys(service.scopes),
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
     conformIdTokenClaims: false,
     features: {
@@ -227,15 +258,15 @@ async function createProvider(issuer: string, store: MemoryStore, accessTokenSec
     },
     clientBasedCORS: () => false,
     findAccount: (_ctx, id) => {
-      const account = CALENDAR_ACCOUNTS.find((candidate) => candidate.id === id);
+      const account = service.accounts.find((candidate) => candidate.id === id);
       if (!account) return undefined;
       const { email, name } = account;
       return { accountId: id, claims: () => ({ sub: id, email, email_verified: true, name }) };
     },
     renderError: (ctx, { error, error_description }) =>
-      html(ctx, providerErrorPage(error, error_description ?? 'The provider refused the request.')),
+      html(ctx, providerErrorPage(service, error, error_description ?? 'The provider refused the request.')),
   });
-  provider.on('server_error', (_ctx, error) => console.error('calendar provider:', error));
+  provider.on('server_error', (_ctx, error) => console.error(`${service.title}:`, error));
   return provider;
 }
 
@@ -258,12 +289,16 @@ async function importOidcProvider(): Promise<typeof OidcProviderModule> {
   }
 }
 
+function sessionCookie({ key }: ProviderService): string {
+  return `${key}_session`;
+}
+
 /**
  * Every authorization asks for the account again and starts from nothing: two flows side by side in one browser do not
  * disturb each other, and whoever shares a browser can choose another account.
  */
-function forgetSession(ctx: KoaContextWithOIDC): void {
-  const cookies = ctx.req.headers.cookie?.split('; ').filter((cookie) => !cookie.startsWith(SESSION_COOKIE));
+function forgetSession(service: ProviderService, ctx: KoaContextWithOIDC): void {
+  const cookies = ctx.req.headers.cookie?.split('; ').filter((cookie) => !cookie.startsWith(sessionCookie(service)));
   if (cookies) ctx.req.headers.cookie = cookies.join('; ');
 
   // The specification lets a provider drop offline_access unless consent is asked for. Here it always is.
@@ -272,8 +307,8 @@ function forgetSession(ctx: KoaContextWithOIDC): void {
   }
 }
 
-function count(ctx: KoaContextWithOIDC, counts: CalendarProviderCounts): void {
-  if (ctx.path === '/events') counts.events += 1;
+function count(service: ProviderService, ctx: KoaContextWithOIDC, counts: CalendarProviderCounts): void {
+  if (ctx.path === service.api.path) counts.events += 1;
   else if (ctx.path === '/token/revocation') counts.revocation += 1;
   else if (ctx.path === '/me') counts.userinfo += 1;
   else if (ctx.path === '/token') {
@@ -284,33 +319,37 @@ function count(ctx: KoaContextWithOIDC, counts: CalendarProviderCounts): void {
 
 /** Choose the account, then allow or deny. Two plain forms; a client that posts both answers at once is served too. */
 async function interact(
+  service: ProviderService,
   provider: Provider,
   ctx: KoaContextWithOIDC,
   refusedAccounts: ReadonlyMap<string, RefusedAccount>,
 ): Promise<void> {
   const interaction = await provider.interactionDetails(ctx.req, ctx.res).catch(() => undefined);
   if (!interaction) {
-    html(ctx, providerErrorPage('invalid_request', 'This sign-in has expired. Go back to the app and begin again.'));
+    html(
+      ctx,
+      providerErrorPage(service, 'invalid_request', 'This sign-in has expired. Go back to the app and begin again.'),
+    );
     ctx.status = 400;
     return;
   }
   const { params } = interaction;
   const { client_id: clientId, scope = 'openid' } = params as { client_id: string; scope?: string };
   const clientName = (await provider.Client.find(clientId))?.clientName ?? clientId;
-  const known = scope.split(' ').filter((name) => name in CALENDAR_SCOPES);
+  const known = scope.split(' ').filter((name) => name in service.scopes);
 
   const form = ctx.method === 'POST' ? await readForm(ctx) : new URLSearchParams();
-  const account = CALENDAR_ACCOUNTS.find(({ id }) => id === form.get('account'));
+  const account = service.accounts.find(({ id }) => id === form.get('account'));
   const decision = form.get('decision');
 
   if (decision === 'deny') {
     const result = { error: 'access_denied', error_description: 'The account holder denied access.' };
     return seeOther(ctx, await provider.interactionResult(ctx.req, ctx.res, result));
   }
-  if (!account) return html(ctx, chooseAccountPage(clientName));
+  if (!account) return html(ctx, chooseAccountPage(service, clientName));
   const refusal = refusedAccounts.get(account.id);
   if (refusal) return seeOther(ctx, await provider.interactionResult(ctx.req, ctx.res, { ...refusal }));
-  if (decision !== 'allow') return html(ctx, consentPage(clientName, account, known));
+  if (decision !== 'allow') return html(ctx, consentPage(service, clientName, account, known));
 
   const ticked = form.get('scope_choice') === 'listed' ? new Set(['openid', ...form.getAll('scope')]) : new Set(known);
   const grant = new provider.Grant({ accountId: account.id, clientId });
@@ -320,8 +359,13 @@ async function interact(
   return seeOther(ctx, await provider.interactionResult(ctx.req, ctx.res, result));
 }
 
-/** The events API: `Authorization: Bearer <access token>` with the scope calendar.read (RFC 6750). */
-async function answerEvents(provider: Provider, ctx: KoaContextWithOIDC, now: Date): Promise<void> {
+/** The API: `Authorization: Bearer <access token>` with its scope (RFC 6750). */
+async function answerApi(
+  { accounts, api }: ProviderService,
+  provider: Provider,
+  ctx: KoaContextWithOIDC,
+  now: Date,
+): Promise<void> {
   const refuse = (status: 401 | 403, error: string, sentence: string): void => {
     ctx.status = status;
     ctx.set('WWW-Authenticate', `Bearer error="${error}", error_description="${sentence}"`);
@@ -332,18 +376,17 @@ async function answerEvents(provider: Provider, ctx: KoaContextWithOIDC, now: Da
   const value = /^Bearer (.+)$/i.exec(ctx.get('Authorization'))?.[1];
   const token = value ? await provider.AccessToken.find(value) : undefined;
   if (!token?.isValid) return refuse(401, 'invalid_token', 'The access token is missing, expired or revoked.');
-  if (!token.scopes.has('calendar.read'))
-    return refuse(403, 'insufficient_scope', 'The scope calendar.read is missing.');
+  if (!token.scopes.has(api.scope)) return refuse(403, 'insufficient_scope', `The scope ${api.scope} is missing.`);
 
-  const account = CALENDAR_ACCOUNTS.find(({ id }) => id === token.accountId);
-  ctx.body = { account: account?.email ?? null, events: eventsOf(token.accountId, now) };
+  const account = accounts.find(({ id }) => id === token.accountId);
+  ctx.body = { account: account?.email ?? null, [api.resource]: api.itemsOf(token.accountId, now) };
 }
 
-function summarizeGrant(store: MemoryStore, id: string): GrantSummary | undefined {
+function summarizeGrant(service: ProviderService, store: MemoryStore, id: string): GrantSummary | undefined {
   const grant = store.get('Grant', id) as
     | { accountId: string; clientId: string; iat: number; openid?: { scope?: string } }
     | undefined;
-  const account = CALENDAR_ACCOUNTS.find((candidate) => candidate.id === grant?.accountId);
+  const account = service.accounts.find((candidate) => candidate.id === grant?.accountId);
   if (!grant || !account) return undefined;
   return {
     id,

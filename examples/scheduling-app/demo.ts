@@ -4,7 +4,9 @@ import { createApp, type Overrides } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import { issueIdentityToken, PEOPLE, startSchedulingApp } from './app-server.ts';
 import { type CalendarProvider, startCalendarProvider } from './calendar-provider.ts';
+import { TASK_LIST } from './task-data.ts';
 import { type GraphiqlTab, graphiqlTabs } from './graphiql-tabs.ts';
+import { calendarSource, taskSource } from './upcoming-events.ts';
 import { createTeamLeadTokens, LEAD_AUDIENCE } from './team-leads.ts';
 import { type SeededWorkspace, seedWorkspace } from './seed.ts';
 
@@ -16,6 +18,8 @@ export interface Demo extends SeededWorkspace {
   serviceUrl: string;
   providerUrl: string;
   provider: CalendarProvider;
+  /** The task list, a provider of its own. */
+  taskProvider: CalendarProvider;
   operatorKey: string;
   /** An identity token of person one, good for twelve hours. */
   identityToken: string;
@@ -31,6 +35,7 @@ export async function startDemo(
   overrides: Overrides = {},
 ): Promise<Demo> {
   const providerPort = readPort(env, 'DEMO_PROVIDER_PORT', 4200);
+  const tasksPort = readPort(env, 'DEMO_TASKS_PORT', 4300);
   const appPort = readPort(env, 'DEMO_APP_PORT', 4100);
   const servicePort = readPort(env, 'PORT', 4000);
   const [personOne] = PEOPLE;
@@ -44,6 +49,12 @@ export async function startDemo(
   try {
     const provider = await startCalendarProvider({ port: providerPort, accessTokenSeconds: ACCESS_TOKEN_SECONDS });
     closers.push(provider.stop);
+    const taskProvider = await startCalendarProvider({
+      port: tasksPort,
+      service: TASK_LIST,
+      accessTokenSeconds: ACCESS_TOKEN_SECONDS,
+    });
+    closers.push(taskProvider.stop);
 
     const operatorKey = `operator_${randomBytes(24).toString('base64url')}`;
     const appOrigin = `http://localhost:${appPort}`;
@@ -70,6 +81,7 @@ export async function startDemo(
       appOrigin,
       leads: PEOPLE.filter(({ isLead }) => isLead).map(({ id }) => id),
       provider,
+      taskProvider,
     });
     const identityToken = await issueIdentityToken(seeded.identity, personOne, IDENTITY_TOKEN_SECONDS);
     tabs = graphiqlTabs({ ...seeded, providerIssuer: provider.issuer, identityToken });
@@ -80,8 +92,11 @@ export async function startDemo(
       appId: seeded.appId,
       appKey: seeded.appKey,
       identity: seeded.identity,
-      eventsUrl: provider.eventsUrl,
-      team: { connectorId: seeded.sharedConnectorId, tokens: leads },
+      sources: new Map([
+        [seeded.connectorId, calendarSource(provider.eventsUrl)],
+        [seeded.tasksConnectorId, taskSource(taskProvider.eventsUrl)],
+      ]),
+      team: { connectorId: seeded.sharedConnectorId, eventsUrl: provider.eventsUrl, tokens: leads },
     });
     closers.push(app.stop);
 
@@ -91,6 +106,7 @@ export async function startDemo(
       serviceUrl: config.publicUrl,
       providerUrl: provider.url,
       provider,
+      taskProvider,
       operatorKey,
       identityToken,
       stop,
@@ -122,6 +138,7 @@ function describeDemo(demo: Demo): string {
 ${row('App', demo.appUrl, 'sign in as Person one, press Connect')}
 ${row('GraphiQL', `${demo.serviceUrl}/graphql`, 'seven tabs, ready to run')}
 ${row('Calendar', demo.providerUrl, 'the provider: who has access, and Revoke')}
+${row('Task list', demo.taskProvider.url, 'another provider, with accounts of its own')}
 
   ${bold('Try')}
     1. Connect and allow. Events appear. A token lives ${ACCESS_TOKEN_SECONDS} seconds, and is renewed by itself.
@@ -151,13 +168,13 @@ ${row('Connector id', demo.connectorId)}
 function explain(error: unknown): string {
   const { code, port } = error as { code?: string; port?: number };
   if (code === 'EADDRINUSE') {
-    return `Port ${port} is taken. Set DEMO_APP_PORT, DEMO_PROVIDER_PORT or PORT (the service's) to another one.`;
+    return `Port ${port} is taken. Set DEMO_APP_PORT, DEMO_PROVIDER_PORT, DEMO_TASKS_PORT or PORT (the service's) to another one.`;
   }
   return error instanceof Error ? error.message : String(error);
 }
 
 async function main(): Promise<void> {
-  console.log('\n  Starting the calendar provider, the service on an embedded database, and the app …');
+  console.log('\n  Starting two providers, the service on an embedded database, and the app …');
   const demo = await startDemo(process.env);
   console.log(describeDemo(demo));
 

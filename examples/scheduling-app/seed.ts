@@ -9,6 +9,8 @@ export interface SeededWorkspace {
   appKey: string;
   identity: AppIdentity;
   connectorId: string;
+  /** The second connector of users' own accounts, at another provider. */
+  tasksConnectorId: string;
   /** The connector whose account everyone in the app shares. */
   sharedConnectorId: string;
   scopes: string[];
@@ -21,6 +23,7 @@ export interface SeedOptions {
   /** Who becomes an EDITOR of the workspace, by the `sub` of their admin identity tokens. */
   leads: readonly string[];
   provider: CalendarProvider;
+  taskProvider: CalendarProvider;
 }
 
 interface ErrorFields {
@@ -119,10 +122,23 @@ export async function seedWorkspace(options: SeedOptions): Promise<SeededWorkspa
   });
 
   const scopes = ['openid', 'email', 'calendar.read'];
-  const addConnector = (kind: 'APP_USER' | 'SHARED', name: string, client: string) =>
-    addCompleteConnector(options, workspaceKey, { workspaceId: workspace.id, kind, name, scopes }, client);
-  const connectorId = await addConnector('APP_USER', 'Team calendar', 'Scheduling app');
-  const sharedConnectorId = await addConnector('SHARED', 'Team channel', 'Scheduling app for the team');
+  const add = (provider: CalendarProvider, client: string, connector: Omit<NewConnector, 'workspaceId'>) =>
+    addCompleteConnector(graphqlUrl, workspaceKey, { ...connector, workspaceId: workspace.id }, provider, client);
+  const connectorId = await add(options.provider, 'Scheduling app', {
+    kind: 'APP_USER',
+    name: 'Team calendar',
+    scopes,
+  });
+  const tasksConnectorId = await add(options.taskProvider, 'Scheduling app', {
+    kind: 'APP_USER',
+    name: 'Task list',
+    scopes: ['openid', 'email', 'tasks.read'],
+  });
+  const sharedConnectorId = await add(options.provider, 'Scheduling app for the team', {
+    kind: 'SHARED',
+    name: 'Team channel',
+    scopes,
+  });
   for (const subject of options.leads) {
     await mutate(graphqlUrl, workspaceKey, SET_WORKSPACE_MEMBER, {
       workspaceId: workspace.id,
@@ -138,16 +154,25 @@ export async function seedWorkspace(options: SeedOptions): Promise<SeededWorkspa
     appKey: appKeySecret,
     identity: { issuer, audience, secret: identitySecret },
     connectorId,
+    tasksConnectorId,
     sharedConnectorId,
     scopes,
   };
 }
 
+interface NewConnector {
+  workspaceId: string;
+  kind: 'APP_USER' | 'SHARED';
+  name: string;
+  scopes: string[];
+}
+
 /** A draft first: the provider wants the redirect URIs before it gives out a client id and secret. */
 async function addCompleteConnector(
-  { graphqlUrl, provider }: SeedOptions,
+  graphqlUrl: string,
   workspaceKey: string,
-  input: { workspaceId: string; kind: 'APP_USER' | 'SHARED'; name: string; scopes: string[] },
+  input: NewConnector,
+  provider: CalendarProvider,
   clientName: string,
 ): Promise<string> {
   const custom = { discovery: { issuer: provider.issuer } };

@@ -6,21 +6,46 @@ import {
 } from '../../src/client/server.ts';
 
 /**
- * The app's backend function: reads the calendar of whoever is signed in, with that person's own token.
- * The token is used here and goes no further; the page gets the events and the token's fingerprint.
+ * The app's backend function: reads what is coming up for whoever is signed in, with that person's own token.
+ * The token is used here and goes no further; the page gets the items and the token's fingerprint.
  */
 export interface UpcomingEventsOptions {
   /** Where the service listens. */
   serviceUrl: string;
   /** The app's key. It stays on the server. */
   appKey: string;
-  /** The calendar's events API. */
-  eventsUrl: string;
+  /** What this app reads through which connector: an id says nothing of what is behind it. */
+  sources: ReadonlyMap<string, Source>;
+}
+
+/** An API that this app reads. */
+export interface Source {
+  url: string;
+  itemsOf: (answer: object) => UpcomingItem[];
+}
+
+export interface UpcomingItem {
+  id: string;
+  title: string;
+  startsAt: string;
+  endsAt: string | null;
+  /** Where, or in which list. */
+  place: string;
+}
+
+export function calendarSource(url: string): Source {
+  return { url, itemsOf: (answer) => (answer as { events: UpcomingItem[] }).events };
+}
+
+export function taskSource(url: string): Source {
+  type Task = { id: string; title: string; dueAt: string; list: string };
+  const itemOf = ({ id, title, dueAt, list }: Task) => ({ id, title, startsAt: dueAt, endsAt: null, place: list });
+  return { url, itemsOf: (answer) => (answer as { tasks: Task[] }).tasks.map(itemOf) };
 }
 
 export interface UpcomingEvents {
-  account: string | null;
-  events: { id: string; title: string; startsAt: string; endsAt: string; place: string }[];
+  /** Null where this app's code reads nothing through the connector. */
+  events: UpcomingItem[] | null;
   token: { fingerprint: string; expiresAt: string | null; expiresInSeconds: number | null; refreshedAt: string | null };
 }
 
@@ -47,38 +72,48 @@ export async function readUpcomingEvents(
   const { connectors } = createClientFromRequest(request, { url: options.serviceUrl, appKey: options.appKey });
   try {
     const first = await connectors.getCurrentAppUserConnection(connectorId);
-    const answer = await askCalendar(options.eventsUrl, first);
-    if (answer.status !== 401) return await readAnswer(answer, first);
-    // The calendar no longer takes this token, though its time is not over: say which one it was, and ask once more.
+    const source = options.sources.get(connectorId);
+    // connected, and nobody has written yet what to do with it
+    if (!source) return { status: 200, body: { events: null, token: tokenFacts(first) } };
+    const answer = await ask(source, first);
+    if (answer.status !== 401) return await readAnswer(source, answer, first);
+    // The provider no longer takes this token, though its time is not over: say which one it was, and ask once more.
     // `fetchAsCurrentAppUser` does the same for whoever need not show the token's fingerprint.
     await answer.body?.cancel();
     const second = await connectors.getCurrentAppUserConnection(connectorId, {
       rejectedTokenFingerprint: first.accessTokenFingerprint,
     });
-    return await readAnswer(await askCalendar(options.eventsUrl, second), second);
+    return await readAnswer(source, await ask(source, second), second);
   } catch (error) {
     if (isConnectorError(error)) return refusal(error);
     throw error;
   }
 }
 
-function askCalendar(eventsUrl: string, { accessToken }: CurrentAppUserConnection): Promise<Response> {
-  return fetch(eventsUrl, {
+function ask({ url }: Source, { accessToken }: CurrentAppUserConnection): Promise<Response> {
+  return fetch(url, {
     headers: { authorization: `Bearer ${accessToken}` },
     signal: AbortSignal.timeout(10_000),
   });
 }
 
-async function readAnswer(response: Response, connection: CurrentAppUserConnection): Promise<UpcomingEventsAnswer> {
+async function readAnswer(
+  source: Source,
+  response: Response,
+  connection: CurrentAppUserConnection,
+): Promise<UpcomingEventsAnswer> {
   if (!response.ok) {
     await response.body?.cancel();
-    return calendarFailure(response.status);
+    return apiFailure(response.status);
   }
-  const { account, events } = (await response.json()) as Pick<UpcomingEvents, 'account' | 'events'>;
-  const { accessTokenFingerprint: fingerprint, accessTokenExpiresAt: expiresAt } = connection;
+  const events = source.itemsOf((await response.json()) as object);
+  return { status: 200, body: { events, token: tokenFacts(connection) } };
+}
+
+function tokenFacts(answered: CurrentAppUserConnection): UpcomingEvents['token'] {
+  const { accessTokenFingerprint: fingerprint, accessTokenExpiresAt: expiresAt, connection } = answered;
   const expiresInSeconds = expiresAt ? Math.round((Date.parse(expiresAt) - Date.now()) / 1000) : null;
-  const token = { fingerprint, expiresAt, expiresInSeconds, refreshedAt: connection.connection.lastRefreshedAt };
-  return { status: 200, body: { account, events, token } };
+  return { fingerprint, expiresAt, expiresInSeconds, refreshedAt: connection.lastRefreshedAt };
 }
 
 /** Every way in which there is no token, as this app's own answer. */
@@ -127,14 +162,14 @@ function refusal(error: AnyConnectorError): UpcomingEventsAnswer {
   }
 }
 
-function calendarFailure(status: number): UpcomingEventsAnswer {
+function apiFailure(status: number): UpcomingEventsAnswer {
   const error: FunctionFailure =
     status === 403
       ? {
-          code: 'CALENDAR_FORBIDDEN',
-          message: 'The calendar does not let this app read events.',
-          steps: ['Reconnect, and allow the app to see the events in your calendar.'],
+          code: 'PROVIDER_FORBIDDEN',
+          message: 'The provider does not let this app read.',
+          steps: ['Reconnect, and allow everything that this app asks for.'],
         }
-      : { code: 'CALENDAR_FAILED', message: `The calendar answered ${status}.`, steps: ['Try again in a moment.'] };
+      : { code: 'PROVIDER_FAILED', message: `The provider answered ${status}.`, steps: ['Try again in a moment.'] };
   return { status: 502, body: { error } };
 }

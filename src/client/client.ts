@@ -190,8 +190,24 @@ export function createClient(options: ClientOptions): Client {
       popup.close();
       throw error;
     }
-    await heard.ended;
+    try {
+      await heard.ended;
+    } catch (error) {
+      throw await withRemedy(error, connectorId);
+    }
     return connectionOf(connectorId);
+  }
+
+  /** A flow comes back with the code of its failure alone: what to do about it the service tells the person who began. */
+  async function withRemedy(error: unknown, connectorId: string | null): Promise<unknown> {
+    if (!isConnectorError(error)) return error;
+    error.connectorId ??= connectorId;
+    if (error.remedy !== null || error.connectorId === null) return error;
+    const { problem } = await asUser(operations.flowProblem, { connectorId: error.connectorId }, (data) => ({
+      problem: data.connector?.currentUserConnection?.flowProblem?.problem,
+    })).catch(() => ({ problem: null }));
+    if (problem?.code === error.code) error.remedy = problem.remedy;
+    return error;
   }
 
   function connectAppUser(connectorId: string, asked: ConnectOptions & { mode: 'popup' }): Promise<AppUserConnection>;
@@ -235,8 +251,7 @@ export function createClient(options: ClientOptions): Client {
     try {
       return await finishAs(found);
     } catch (error) {
-      if (isConnectorError(error)) error.connectorId = found.connectorId;
-      throw error;
+      throw await withRemedy(error, found.connectorId);
     }
   }
 

@@ -37,7 +37,7 @@ export abstract class ConnectorError extends Error {
   /** What went wrong, for programs. */
   abstract readonly code: ConnectorErrorCode;
   /** What to do about it, where the service says. */
-  readonly remedy: Remedy | null;
+  remedy: Remedy | null;
   /** The connector of a flow that came back with this error; null elsewhere. */
   connectorId: string | null;
 

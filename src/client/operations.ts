@@ -13,6 +13,8 @@ import type {
   CurrentAppUserConnectionQueryVariables,
   DisconnectAppUserMutation,
   DisconnectAppUserMutationVariables,
+  FlowProblemQuery,
+  FlowProblemQueryVariables,
   SharedConnectionQuery,
   SharedConnectionQueryVariables,
 } from './generated/operations.ts';
@@ -53,6 +55,13 @@ export const currentUserConnection: Operation<ConnectionQuery, ConnectionQueryVa
     connector(id: $connectorId) { id currentUserConnection { ...ConnectionFields } }
   }
   ${connection} ${userError}
+`;
+
+export const flowProblem: Operation<FlowProblemQuery, FlowProblemQueryVariables> = /* GraphQL */ `
+  query FlowProblem($connectorId: ID!) {
+    connector(id: $connectorId) { id currentUserConnection { id flowProblem { problem { ...UserErrorFields } } } }
+  }
+  ${userError}
 `;
 
 export const connectAppUser: Operation<ConnectAppUserMutation, ConnectAppUserMutationVariables> = /* GraphQL */ `

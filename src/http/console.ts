@@ -146,5 +146,7 @@ body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 s
   border-radius: 8px; }
 #subject { flex: 1; color: var(--soft); overflow: hidden; text-overflow: ellipsis; }
 .graphiql-tab { transform: none !important; }
+#graphiql .line-numbers { color: var(--soft) !important; }
+#graphiql .graphiql-session-header-right span, #graphiql .graphiql-logo { color: var(--soft); }
 `;
 }

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import axe from 'axe-core';
 import type { Page } from 'playwright-core';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { violations } from '../support/axe.ts';
 import { useChromium } from '../support/browser.ts';
 import { setStage, startFlow } from '../support/stage.ts';
 import { freePort } from '../support/ports.ts';
@@ -38,23 +38,6 @@ async function begin({ service, app, connector, url }: PageStage, page: Page): P
   await page.goto(flow.redirectUrl);
 }
 
-interface Violation {
-  id: string;
-  impact: string;
-  nodes: { html: string; failureSummary: string }[];
-}
-
-/** Looks for what keeps people out. The page's own policy lets no script in, so axe runs from the outside. */
-async function violations(page: Page): Promise<Violation[]> {
-  await page.evaluate(axe.source);
-  const found = await page.evaluate(
-    "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then((r) => r.violations)",
-  );
-  return found as Violation[];
-}
-
-const short = (found: Violation[]) => found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-
 test('54. the page is accessible in light and dark, in English and German, wide and narrow, connected and refused', async () => {
   const stage = await setPage();
   for (const [colorScheme, locale, width] of [
@@ -67,7 +50,7 @@ test('54. the page is accessible in light and dark, in English and German, wide 
     stage.provider.changeClientSecret(`not ${locale}`, stage.connector.clientId);
     await page.getByTestId('allow').click();
     await page.locator('[data-status=INVALID_CLIENT]').waitFor();
-    expect([locale, ...short(await violations(page))]).toEqual([locale]);
+    expect([locale, ...(await violations(page))]).toEqual([locale]);
     expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
     expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe(
       locale === 'de-DE' ? 'Client-ID oder Client-Secret ist falsch' : 'The client id or client secret is wrong',
@@ -79,7 +62,7 @@ test('54. the page is accessible in light and dark, in English and German, wide 
     await page.getByTestId('account-blue').click();
     await page.getByTestId('allow').click();
     await page.locator('[data-status=connected]').waitFor();
-    expect([locale, ...short(await violations(page))]).toEqual([locale]);
+    expect([locale, ...(await violations(page))]).toEqual([locale]);
   }
 });
 

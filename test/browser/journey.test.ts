@@ -1,6 +1,7 @@
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { expect, test, vi } from 'vitest';
 import type { Demo } from '../../examples/scheduling-app/demo.ts';
+import { violations } from '../support/axe.ts';
 import { useChromium } from '../support/browser.ts';
 import { setScopes, startTestDemo } from '../support/demo.ts';
 
@@ -21,7 +22,7 @@ test('21, 23, 24, 31. Connect leads through account choice and consent back to t
   const answered = page.waitForResponse(
     (response) => response.request().postData()?.includes('connectAppUser') ?? false,
   );
-  await page.getByTestId('connect-button').click();
+  await calendar(page).getByTestId('connect-button').click();
   const [, setCookie = ''] = /^set-cookie: (.*)$/m.exec(await headerLines(await answered)) ?? [];
   expect(setCookie).toMatch(/^connect-[\w-]+=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/);
 
@@ -31,11 +32,11 @@ test('21, 23, 24, 31. Connect leads through account choice and consent back to t
   await page.getByTestId('allow').click();
 
   await status(page, 'Connected');
-  expect(await page.getByTestId('notice').innerText()).toBe('Your calendar is connected.');
-  expect(await page.getByTestId('account').innerText()).toBe('green@example.com');
-  expect(await page.getByTestId('granted-scopes').locator('code').allInnerTexts()).toEqual(demo.scopes);
-  await page.getByTestId('event-item').first().waitFor(SHOWN);
-  expect(await page.getByTestId('event-item').locator('span > b').allInnerTexts()).toEqual([
+  expect(await page.getByTestId('notice').innerText()).toBe('Team calendar is connected.');
+  expect(await calendar(page).getByTestId('account').innerText()).toBe('green@example.com');
+  expect(await calendar(page).getByTestId('granted-scopes').locator('code').allInnerTexts()).toEqual(demo.scopes);
+  await calendar(page).getByTestId('event-item').first().waitFor(SHOWN);
+  expect(await calendar(page).getByTestId('event-item').locator('span > b').allInnerTexts()).toEqual([
     'Dentist',
     'Customer interview',
     'Budget round',
@@ -55,7 +56,7 @@ test('21. everything from signing in to disconnecting works with the keyboard al
   await pressOn(page, 'connect-button');
   await pressOn(page, 'account-blue');
   await pressOn(page, 'allow');
-  await page.getByTestId('event-item').first().waitFor(SHOWN);
+  await calendar(page).getByTestId('event-item').first().waitFor(SHOWN);
   await pressOn(page, 'read-events-button');
   await expect.poll(() => focusedOn(page)).toBe('read-events-button');
   await pressOn(page, 'disconnect-button');
@@ -64,13 +65,61 @@ test('21. everything from signing in to disconnecting works with the keyboard al
   await page.getByTestId('sign-in-person-two').waitFor(SHOWN);
 });
 
+test('17, 25, 26, 44. in every state the page keeps nobody out, in light and dark, wide and narrow: two connectors, one connected in a window, and the team’s account', async () => {
+  const demo = await startTestDemo();
+  const page = await openBrowser();
+  const check = async (state: string) => {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      expect([state, colorScheme, ...(await violations(page))]).toEqual([state, colorScheme]);
+    }
+    await page.setViewportSize({ width: 320, height: 800 });
+    expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
+    await page.setViewportSize({ width: 1280, height: 800 });
+  };
+  await page.goto(demo.appUrl);
+  await page.getByTestId('sign-in-person-one').waitFor(SHOWN);
+  await check('signed out');
+  await page.getByTestId('sign-in-person-one').click();
+  const tasks = page.getByTestId('connector-card').filter({ hasText: 'Task list' });
+  await tasks.getByTestId('connect-button').waitFor(SHOWN);
+  expect(await page.getByTestId('connector-name').allInnerTexts()).toEqual(['Team calendar', 'Task list']);
+
+  await page.getByLabel('in a window').check();
+  const popupOf = async () => {
+    const [popup] = await Promise.all([page.waitForEvent('popup'), tasks.getByTestId('connect-button').click()]);
+    await popup.getByTestId('account-amber').click();
+    return popup;
+  };
+  await (await popupOf()).getByTestId('deny').click();
+  await tasks.getByTestId('error-steps').waitFor(SHOWN);
+  await check('denied');
+  await (await popupOf()).getByTestId('allow').click();
+  await tasks.getByTestId('event-item').first().waitFor(SHOWN);
+  expect(await tasks.getByTestId('event-item').locator('span > b').allInnerTexts()).toEqual([
+    'Send the agenda',
+    'Book the train',
+    'Read the contract',
+  ]);
+  expect(await page.getByTestId('notice').innerText()).toBe('Task list is connected.');
+  await check('connected');
+  await setScopes(demo, ['openid', 'email', 'tasks.read', 'tasks.write'], demo.tasksConnectorId);
+  await tasks.getByTestId('reconnect-button').waitFor(SHOWN);
+  await status(page, 'Not connected');
+  await check('reconnect');
+  await page.getByTestId('sign-out').click();
+  await page.getByTestId('sign-in-lead-one').click();
+  await page.getByTestId('team-connect').waitFor(SHOWN);
+  await check('team lead');
+});
+
 test('33. the token is refreshed by itself: the open page shows another fingerprint, and the person stays connected', async () => {
   const demo = await startTestDemo();
   demo.provider.setAccessTokenSeconds(2);
   const page = await openBrowser();
   await page.clock.install();
   await connect(page, demo, 'person-one', 'blue');
-  const fingerprint = page.getByTestId('token-fingerprint');
+  const fingerprint = calendar(page).getByTestId('token-fingerprint');
   const first = await fingerprint.innerText();
   expect(first).toMatch(/^[0-9a-f]{16}$/);
 
@@ -84,7 +133,7 @@ test('33. the token is refreshed by itself: the open page shows another fingerpr
   expect(demo.provider.counts.refresh_token).toBeGreaterThan(0);
   expect(demo.provider.counts.authorization_code).toBe(1);
   await status(page, 'Connected');
-  expect(await page.getByTestId('event-item').count()).toBe(4);
+  expect(await calendar(page).getByTestId('event-item').count()).toBe(4);
 });
 
 test('13, 38. a scope edit turns the open page to Reconnect without a reload, with what is missing; putting the scopes back heals it, and so does reconnecting', async () => {
@@ -95,27 +144,29 @@ test('13, 38. a scope edit turns the open page to Reconnect without a reload, wi
 
   await setScopes(demo, [...demo.scopes, 'calendar.write']);
   await status(page, 'Reconnect needed');
-  expect(await page.getByTestId('status-sentence').innerText()).toBe(
+  expect(await calendar(page).getByTestId('status-sentence').innerText()).toBe(
     'This app now asks for other permissions. Reconnect to look at them and approve.',
   );
-  expect(await page.getByTestId('missing-scopes').innerText()).toBe('calendar.write');
-  expect(await page.getByTestId('reconnect-button').isVisible()).toBe(true);
-  expect(await page.getByTestId('event-item').first().isVisible()).toBe(false);
+  expect(await calendar(page).getByTestId('missing-scopes').innerText()).toBe('calendar.write');
+  expect(await calendar(page).getByTestId('reconnect-button').isVisible()).toBe(true);
+  expect(await calendar(page).getByTestId('event-item').first().isVisible()).toBe(false);
 
   await setScopes(demo, demo.scopes);
   await status(page, 'Connected');
-  await page.getByTestId('event-item').first().waitFor(SHOWN);
-  expect(await page.getByTestId('missing-scopes').isVisible()).toBe(false);
+  await calendar(page).getByTestId('event-item').first().waitFor(SHOWN);
+  expect(await calendar(page).getByTestId('missing-scopes').isVisible()).toBe(false);
   expect(await page.evaluate('globalThis.isTheSamePage')).toBe(true);
   expect(demo.provider.counts.authorization_code).toBe(1);
 
   await setScopes(demo, [...demo.scopes, 'calendar.write']);
-  await page.getByTestId('reconnect-button').click();
+  await calendar(page).getByTestId('reconnect-button').click();
   await page.getByTestId('account-blue').click();
   expect(await page.locator('fieldset code').allInnerTexts()).toEqual([...demo.scopes, 'calendar.write']);
   await page.getByTestId('allow').click();
   await status(page, 'Connected');
-  expect(await page.getByTestId('granted-scopes').locator('code').allInnerTexts()).toContain('calendar.write');
+  expect(await calendar(page).getByTestId('granted-scopes').locator('code').allInnerTexts()).toContain(
+    'calendar.write',
+  );
 });
 
 test('26. denied consent says so in a sentence and leaves things as before: not connected, or connected as that account', async () => {
@@ -124,42 +175,48 @@ test('26. denied consent says so in a sentence and leaves things as before: not 
   const deny = async (): Promise<void> => {
     await page.getByTestId('account-green').click();
     await page.getByTestId('deny').click();
-    await page.getByTestId('notice').waitFor(SHOWN);
-    expect(await page.getByTestId('notice').innerText()).toBe(
+    await calendar(page).getByTestId('failure').waitFor(SHOWN);
+    expect(await calendar(page).getByTestId('error-message').innerText()).toBe(
       'You did not allow access. Nothing has changed, and you can try again at any time.',
     );
+    expect(await calendar(page).getByTestId('error-steps').locator('li').allInnerTexts()).toEqual([
+      'Press Connect again when you want to.',
+      'Choose Allow on the page of the provider.',
+    ]);
     expect(page.url()).toBe(`${demo.appUrl}/`);
   };
   await signIn(page, demo, 'person-one');
-  await page.getByTestId('connect-button').click();
+  await calendar(page).getByTestId('connect-button').click();
   await deny();
   await status(page, 'Not connected');
 
-  await page.getByTestId('connect-button').click();
+  await calendar(page).getByTestId('connect-button').click();
   await allow(page, 'blue');
   await setScopes(demo, [...demo.scopes, 'calendar.write']);
-  await page.getByTestId('reconnect-button').click();
+  await calendar(page).getByTestId('reconnect-button').click();
   await deny();
   await status(page, 'Reconnect needed');
   await setScopes(demo, demo.scopes);
   await status(page, 'Connected');
-  expect(await page.getByTestId('account').innerText()).toBe('blue@example.com');
-  await page.getByTestId('event-item').first().waitFor(SHOWN);
+  expect(await calendar(page).getByTestId('account').innerText()).toBe('blue@example.com');
+  await calendar(page).getByTestId('event-item').first().waitFor(SHOWN);
 });
 
 test('29. a scope left out at the consent: connected, with what is missing shown and a way to allow it', async () => {
   const demo = await startTestDemo();
   const page = await openBrowser();
   await signIn(page, demo, 'person-one');
-  await page.getByTestId('connect-button').click();
+  await calendar(page).getByTestId('connect-button').click();
   await page.getByTestId('account-blue').click();
   await page.getByRole('checkbox', { name: 'See your e-mail address' }).uncheck();
   await page.getByTestId('allow').click();
   await status(page, 'Connected');
-  expect(await page.getByTestId('status-sentence').innerText()).toBe('Connected, with less than this app asked for.');
-  expect(await page.getByTestId('missing-scopes').innerText()).toBe('email');
-  expect(await page.getByTestId('reconnect-button').isVisible()).toBe(true);
-  await page.getByTestId('event-item').first().waitFor(SHOWN);
+  expect(await calendar(page).getByTestId('status-sentence').innerText()).toBe(
+    'Connected, with less than this app asked for.',
+  );
+  expect(await calendar(page).getByTestId('missing-scopes').innerText()).toBe('email');
+  expect(await calendar(page).getByTestId('reconnect-button').isVisible()).toBe(true);
+  await calendar(page).getByTestId('event-item').first().waitFor(SHOWN);
 });
 
 test('35. access revoked at the provider: the open page asks to reconnect, and reconnecting heals it', async () => {
@@ -177,14 +234,14 @@ test('35. access revoked at the provider: the open page asks to reconnect, and r
   await expect
     .poll(async () => {
       await page.clock.fastForward(5_000);
-      return page.getByTestId('connector-status').innerText();
+      return calendar(page).getByTestId('connector-status').innerText();
     }, SHOWN)
     .toBe('Reconnect needed');
-  expect(await page.getByTestId('connector-card').getAttribute('data-reason')).toBe('ACCESS_REVOKED');
-  expect(await page.getByTestId('status-sentence').innerText()).toBe(
-    'The calendar has withdrawn this app’s access. Reconnect to allow it again.',
+  expect(await calendar(page).getAttribute('data-reason')).toBe('ACCESS_REVOKED');
+  expect(await calendar(page).getByTestId('status-sentence').innerText()).toBe(
+    'The provider has withdrawn this app’s access. Reconnect to allow it again.',
   );
-  await page.getByTestId('reconnect-button').click();
+  await calendar(page).getByTestId('reconnect-button').click();
   await allow(page, 'blue');
 });
 
@@ -195,19 +252,19 @@ test('42, 43. Disconnect ends it at once and at the provider too, and touches no
   await connect(one, demo, 'person-one', 'blue');
   await signIn(two, demo, 'person-two');
   await status(two, 'Not connected'); // 28: what person one has connected is nobody else's
-  await two.getByTestId('connect-button').click();
+  await calendar(two).getByTestId('connect-button').click();
   await allow(two, 'green');
   expect(demo.provider.grants()).toHaveLength(2);
 
-  await one.getByTestId('disconnect-button').click();
+  await calendar(one).getByTestId('disconnect-button').click();
   await status(one, 'Not connected');
-  expect(await one.getByTestId('event-item').first().isVisible()).toBe(false);
+  expect(await calendar(one).getByTestId('event-item').first().isVisible()).toBe(false);
   await expect.poll(() => demo.provider.grants().map(({ account }) => account.id)).toEqual(['green']);
   await one.reload();
   await status(one, 'Not connected');
   await two.reload();
   await status(two, 'Connected');
-  await two.getByTestId('event-item').first().waitFor(SHOWN);
+  await calendar(two).getByTestId('event-item').first().waitFor(SHOWN);
 });
 
 test('23. somebody else who is lured into opening the first person’s link and consents connects nothing to anyone', async () => {
@@ -215,7 +272,7 @@ test('23. somebody else who is lured into opening the first person’s link and 
   const first = await openBrowser();
   await signIn(first, demo, 'person-one');
   const begun = first.waitForRequest((request) => request.url().startsWith(`${demo.providerUrl}/auth?`));
-  await first.getByTestId('connect-button').click();
+  await calendar(first).getByTestId('connect-button').click();
   const link = (await begun).url();
   await first.getByTestId('account-blue').waitFor(SHOWN);
 
@@ -225,9 +282,9 @@ test('23. somebody else who is lured into opening the first person’s link and 
   await second.goto(link);
   await second.getByTestId('account-green').click();
   await second.getByTestId('allow').click();
-  await second.getByTestId('notice').waitFor(SHOWN);
-  expect(await second.getByTestId('notice').innerText()).toContain(
-    'This was begun in another browser or by somebody else, so nothing was connected.',
+  await calendar(second).getByTestId('failure').waitFor(SHOWN);
+  expect(await calendar(second).getByTestId('error-message').innerText()).toBe(
+    'This connection was started by somebody else, or on another page. Nothing was connected.',
   );
   await status(second, 'Not connected');
   expect(demo.provider.counts.authorization_code).toBe(0);
@@ -242,7 +299,7 @@ test('23. the same while signed in nowhere: whoever signs in there afterwards ge
   const first = await openBrowser();
   await signIn(first, demo, 'person-one');
   const begun = first.waitForRequest((request) => request.url().startsWith(`${demo.providerUrl}/auth?`));
-  await first.getByTestId('connect-button').click();
+  await calendar(first).getByTestId('connect-button').click();
   const link = (await begun).url();
 
   const second = await openBrowser();
@@ -255,12 +312,12 @@ test('23. the same while signed in nowhere: whoever signs in there afterwards ge
   expect(code).toMatch(/^[\w-]{43}$/);
 
   await second.getByTestId('sign-in-person-two').click();
-  await second.getByTestId('notice').waitFor(SHOWN);
+  await calendar(second).getByTestId('failure').waitFor(SHOWN);
   await status(second, 'Not connected');
   // burnt: the first person cannot be made to finish it either
   await first.goto(`${demo.appUrl}/?connect_code=${code}`);
   await first.getByTestId('notice').waitFor(SHOWN);
-  expect(await first.getByTestId('notice').innerText()).toContain('the link had been used before');
+  expect(await first.getByTestId('notice').innerText()).toContain('has expired or was used before');
   await status(first, 'Not connected');
   expect(demo.provider.counts.authorization_code).toBe(0);
 });
@@ -288,16 +345,21 @@ test('54. a callback that belongs to no flow ends on a page with a sentence, ste
   expect(await page.evaluate("getComputedStyle(document.querySelector('h2')).fontSize")).toBe('16px');
 });
 
+/** The card of the calendar: another connector has one beside it. */
+function calendar(page: Page): Locator {
+  return page.getByTestId('connector-card').filter({ has: page.getByRole('heading', { name: 'Team calendar' }) });
+}
+
 async function signIn(page: Page, demo: Demo, person: 'person-one' | 'person-two'): Promise<void> {
   await page.goto(demo.appUrl);
   await page.getByTestId(`sign-in-${person}`).click();
-  await page.getByTestId('connector-card').waitFor(SHOWN);
+  await calendar(page).waitFor(SHOWN);
 }
 
 async function allow(page: Page, account: 'blue' | 'green'): Promise<void> {
   await page.getByTestId(`account-${account}`).click();
   await page.getByTestId('allow').click();
-  await page.getByTestId('event-item').first().waitFor(SHOWN);
+  await calendar(page).getByTestId('event-item').first().waitFor(SHOWN);
 }
 
 async function connect(
@@ -307,12 +369,12 @@ async function connect(
   account: 'blue' | 'green',
 ): Promise<void> {
   await signIn(page, demo, person);
-  await page.getByTestId('connect-button').click();
+  await calendar(page).getByTestId('connect-button').click();
   await allow(page, account);
 }
 
 async function status(page: Page, label: string): Promise<void> {
-  await expect.poll(() => page.getByTestId('connector-status').innerText(), SHOWN).toBe(label);
+  await expect.poll(() => calendar(page).getByTestId('connector-status').innerText(), SHOWN).toBe(label);
 }
 
 async function flowCookies(page: Page): Promise<unknown[]> {
@@ -331,7 +393,7 @@ function focusedOn(page: Page): Promise<unknown> {
 
 /** Goes there with the Tab key and presses Enter. */
 async function pressOn(page: Page, testId: string): Promise<void> {
-  await page.getByTestId(testId).waitFor(SHOWN);
+  await page.getByTestId(testId).first().waitFor(SHOWN);
   for (let presses = 0; (await focusedOn(page)) !== testId; presses += 1) {
     if (presses > 20) throw new Error(`The Tab key does not lead to ${testId}.`);
     await page.keyboard.press('Tab');

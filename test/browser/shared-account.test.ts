@@ -59,7 +59,7 @@ test('44. who leads no team is shown nothing of it', async () => {
 async function signIn(page: Page, demo: Demo, person: string): Promise<void> {
   await page.goto(demo.appUrl);
   await page.getByTestId(`sign-in-${person}`).click();
-  await page.getByTestId('connector-card').waitFor(SHOWN);
+  await page.getByTestId('connector-card').first().waitFor(SHOWN);
 }
 
 async function allow(page: Page, account: 'blue' | 'green'): Promise<void> {

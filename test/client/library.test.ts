@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { EdgeVM } from '@edge-runtime/vm';
 import { build } from 'esbuild';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -87,6 +88,28 @@ test('58. list, connect, complete, follow the status, read the token, disconnect
   expect(read).toMatchObject({ tokenType: 'Bearer', missingScopes: [], connection: { status: 'CONNECTED' } });
   const answer = await backend.fetchAsCurrentAppUser(connector.id, provider.eventsUrl);
   expect([answer.status, await answer.json()]).toMatchObject([200, { account: 'green@example.com' }]);
+
+  // the same on an edge platform, which has web APIs and nothing of Node's
+  const { outputFiles } = await build({
+    stdin: { contents: "export * from './server.ts';", resolveDir: 'src/client', loader: 'ts' },
+    bundle: true,
+    format: 'iife',
+    globalName: 'Connectors',
+    platform: 'neutral',
+    write: false,
+  });
+  const edge = new EdgeVM();
+  expect(edge.evaluate('typeof process + typeof require')).toBe('undefinedundefined');
+  edge.evaluate(outputFiles[0]?.text ?? '');
+  const onEdge = await edge.evaluate<Promise<unknown>>(`(async () => {
+    const request = new Request('https://app.example.com/', { headers: { authorization: 'Bearer ${token}' } });
+    const { connectors } = Connectors.createClientFromRequest(request, { url: '${url}', appKey: '${app.key}' });
+    const { accessTokenFingerprint } = await connectors.getCurrentAppUserConnection('${connector.id}');
+    const answer = await connectors.fetchAsCurrentAppUser('${connector.id}', '${provider.eventsUrl}');
+    const refused = await connectors.getSharedConnection('Connector_none').catch((error) => error.code);
+    return [accessTokenFingerprint, (await answer.json()).account, refused];
+  })()`);
+  expect(onEdge).toEqual([read.accessTokenFingerprint, 'green@example.com', 'NOT_FOUND']);
 
   await editConnector(scene, { scopes: ['openid', 'email', 'calendar.read', 'calendar.write'] });
   expect(await nextOf(events)).toMatchObject({ status: 'RECONNECT_REQUIRED', reconnectReason: 'SCOPES_CHANGED' });
@@ -285,7 +308,7 @@ describe('36. every expected failure is a class with a code, a sentence and a re
     });
 
     const denied = connectWith({ connectors }, url, connector.id, { decision: 'deny' });
-    await expect(denied).rejects.toBeInstanceOf(errors.ConsentDeniedError);
+    await expect(denied).rejects.toMatchObject({ code: 'CONSENT_DENIED', remedy: { actor: 'USER' } });
     const { redirectUrl } = await connectors.connectAppUser(connector.id);
     const address = await consent(url, redirectUrl);
     const two = await app.identityToken('two');
@@ -303,6 +326,65 @@ describe('36. every expected failure is a class with a code, a sentence and a re
       requiredPlan: 'BUILDER',
       currentPlan: 'FREE',
     });
+  });
+
+  test('for a flow that the provider ends', async () => {
+    const scene = await setScene(await startService());
+    const { app, connector, provider } = scene;
+    const url = await urlOf(scene);
+    const token = await app.identityToken('one');
+    const { connectors } = userClient(scene, url, () => token);
+    const told: unknown[] = [];
+    for (const error of [
+      'access_denied',
+      'unauthorized_client',
+      'invalid_scope',
+      'redirect_uri_mismatch',
+      'org_internal',
+      'server_error',
+    ]) {
+      const { redirectUrl } = await connectors.connectAppUser(connector.id);
+      const { searchParams: asked } = new URL(redirectUrl);
+      const { pathname } = new URL(asked.get('redirect_uri') ?? '');
+      const query = new URLSearchParams({ state: asked.get('state') ?? '', error, iss: provider.issuer });
+      const back = await fetch(`${url}${pathname}?${query.toString()}`, { redirect: 'manual' });
+      await back.body?.cancel();
+      const ended = connectors.completeConnection(back.headers.get('location') ?? '');
+      const thrown = await ended.catch((reason: unknown) => reason as errors.AnyConnectorError);
+      if (thrown instanceof Error) told.push([error, thrown.name, thrown.connectorId, thrown.remedy?.actor]);
+    }
+    expect(told).toEqual([
+      ['access_denied', 'ConsentDeniedError', connector.id, 'USER'],
+      ['unauthorized_client', 'InvalidClientError', connector.id, 'ADMIN'],
+      ['invalid_scope', 'InvalidScopeError', connector.id, 'ADMIN'],
+      ['redirect_uri_mismatch', 'RedirectUriMismatchError', connector.id, 'ADMIN'],
+      ['org_internal', 'ProviderTestingModeError', connector.id, 'ADMIN'],
+      ['server_error', 'ProviderUnavailableError', connector.id, 'PROVIDER'],
+    ]);
+    // a page of nobody's, and a provider that is switched off
+    const foreign = createClient({
+      url,
+      appId: app.id,
+      getToken: () => token,
+      fetch: (input, init) => {
+        const headers = new Headers(init?.headers);
+        headers.set('origin', 'https://elsewhere.example.com');
+        return fetch(input, { ...init, headers });
+      },
+    });
+    await expect(foreign.connectors.connectAppUser(connector.id)).rejects.toBeInstanceOf(errors.ForbiddenError);
+    await setPlan(scene, 'ENTERPRISE');
+    await scene.service.graphql(
+      'mutation ($input: SetProviderAvailabilityInput!) { setProviderAvailability(input: $input) { __typename } }',
+      {
+        input: {
+          ...{ workspaceId: scene.workspace.id, providerKey: 'custom', kind: 'APP_USER' },
+          ...{ available: false, confirm: true },
+        },
+      },
+      { authorization: `Bearer ${scene.workspace.ownerKey}` },
+    );
+    await expect(connectors.connectAppUser(connector.id)).rejects.toBeInstanceOf(errors.ConnectorDisabledError);
   });
 
   test('for backend functions', async () => {

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { cacheExchange, Client, type ExecutionResult, fetchExchange, gql, subscriptionExchange } from '@urql/core';
+import { cacheExchange as graphcache } from '@urql/exchange-graphcache';
 import { createClient as createWsClient } from 'graphql-ws';
+import { buildSchema, introspectionFromSchema } from 'graphql';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { connectByCookie } from '../support/journey.ts';
@@ -80,3 +83,49 @@ test.each(['graphql-ws', 'SSE'] as const)(
     expect([refused.error, refused.data.disconnectAppUser.code]).toEqual([undefined, 'NOT_CONNECTED']);
   },
 );
+
+test('58. urql with graphcache: a mutation and a subscription update what queries show by its id, with no request more', async () => {
+  const { service, app, connector } = await setStage();
+  const { http, ws } = await listen(service);
+  const headers = await app.user('one');
+  const socket = createWsClient({ url: ws, webSocketImpl: WebSocket, connectionParams: headers });
+  onTestFinished(async () => socket.dispose());
+  const sent: string[] = [];
+  const client = new Client({
+    url: http,
+    preferGetMethod: false,
+    fetchOptions: { headers },
+    fetch: (input, init) => {
+      sent.push(/(query|mutation) \w+/.exec(String(init?.body))?.[0] ?? '');
+      return fetch(input, init);
+    },
+    exchanges: [
+      graphcache({ schema: introspectionFromSchema(buildSchema(readFileSync('schema.graphql', 'utf8'))) }),
+      subscriptionExchange({
+        forwardSubscription: ({ query = '', variables }) => ({
+          subscribe: ({ next, ...sink }) => ({
+            unsubscribe: socket.subscribe(
+              { query, variables: { ...variables } },
+              { ...sink, next: (result) => next(result as ExecutionResult) },
+            ),
+          }),
+        }),
+      }),
+      fetchExchange,
+    ],
+  });
+  const shown: string[] = [];
+  const list = client
+    .query(connectors, {})
+    .subscribe(({ data }) => shown.push(data?.availableConnectors[0].currentUserConnection.status));
+  onTestFinished(() => list.unsubscribe());
+  await expect.poll(() => shown, eventually).toEqual(['NOT_CONNECTED']);
+  const stream = client.subscription(watch, { connectorId: connector.id }).subscribe(() => {});
+  onTestFinished(() => stream.unsubscribe());
+  await connectByCookie(service, await app.browser('one'), connector.id);
+  await expect.poll(() => shown.at(-1), eventually).toBe('CONNECTED');
+  stream.unsubscribe();
+  await client.mutation(disconnect, { input: { connectorId: connector.id } });
+  await expect.poll(() => shown.at(-1), eventually).toBe('NOT_CONNECTED');
+  expect(sent).toEqual(['query UrqlConnectors', 'mutation UrqlDisconnect']);
+});

@@ -22,12 +22,12 @@ function blocksOf(guide: string, language: string): string[] {
   );
 }
 
-const pages = blocksOf('quickstart-frontend', 'ts');
+const pages = [...blocksOf('quickstart-frontend', 'ts'), ...blocksOf('quickstart-frontend', 'tsx')];
 const markup = blocksOf('quickstart-frontend', 'html');
 const functions = blocksOf('quickstart-backend', 'ts');
 
 test('every code block of the guides is one that is run here', () => {
-  expect([pages.length, markup.length, functions.length]).toEqual([2, 2, 3]);
+  expect([pages.length, markup.length, functions.length]).toEqual([3, 3, 3]);
 });
 
 describe('quickstart-frontend.md', () => {
@@ -35,8 +35,10 @@ describe('quickstart-frontend.md', () => {
 
   test.each(pages.map((_, index) => index))('block %i connects in a popup, and disconnects', async (index) => {
     const service = await startService();
-    // the app's id is known once the page's origin is
-    const script = (pages[index] ?? '').replace("'App_1'", "document.documentElement.dataset['app']!");
+    // the ids are known once the page's origin is
+    const script = (pages[index] ?? '')
+      .replace("'App_1'", "document.documentElement.dataset['app']!")
+      .replace('"Connector_1"', "{document.documentElement.dataset['connector']!}");
     const site = await startAppPage({ script, body: markup[index] ?? '' });
     const { app, connector } = await setStage({ service, origins: [{ kind: 'LIVE', origin: site.origin }] });
     await service.app.listen();

@@ -12,6 +12,7 @@ export const entries = {
   'app-user-connectors/client': `${clientFolder}/client.ts`,
   'app-user-connectors/element': `${clientFolder}/element.ts`,
   'app-user-connectors/server': `${clientFolder}/server.ts`,
+  'app-user-connectors/react': `${clientFolder}/react.ts`,
   'app-user-connectors/errors': `${clientFolder}/connector-error.ts`,
 };
 
@@ -50,7 +51,8 @@ export interface AppPage {
  */
 export async function startAppPage({ script, body } = buttonPage): Promise<AppPage> {
   const { outputFiles } = await build({
-    stdin: { contents: script, resolveDir: clientFolder, loader: 'ts' },
+    stdin: { contents: script, resolveDir: clientFolder, loader: 'tsx' },
+    jsx: 'automatic',
     alias: entries,
     bundle: true,
     format: 'esm',

@@ -17,6 +17,7 @@ export async function launchChromium(): Promise<Browser | null> {
   return chromium.launch({
     executablePath,
     headless: true,
+    ignoreDefaultArgs: ['--disable-popup-blocking'], // people's browsers open windows for a click only
     args: [
       '--no-sandbox',
       '--disable-gpu',

@@ -5,9 +5,16 @@ import { createLogger } from '../../src/lib/logger.ts';
 import { freePort } from './ports.ts';
 
 /** The ports of a demo, as its environment names them. */
-export async function freeDemoPorts(): Promise<Record<'PORT' | 'DEMO_APP_PORT' | 'DEMO_PROVIDER_PORT', string>> {
-  const [service, app, provider] = [await freePort(), await freePort(), await freePort()];
-  return { PORT: String(service), DEMO_APP_PORT: String(app), DEMO_PROVIDER_PORT: String(provider) };
+export async function freeDemoPorts(): Promise<
+  Record<'PORT' | 'DEMO_APP_PORT' | 'DEMO_PROVIDER_PORT' | 'DEMO_TASKS_PORT', string>
+> {
+  const [service, app, provider, tasks] = [await freePort(), await freePort(), await freePort(), await freePort()];
+  return {
+    PORT: String(service),
+    DEMO_APP_PORT: String(app),
+    DEMO_PROVIDER_PORT: String(provider),
+    DEMO_TASKS_PORT: String(tasks),
+  };
 }
 
 /** The whole demo in this process, on ports of its own; stopped when the test has finished, which fails if it logged an error. */
@@ -36,12 +43,12 @@ async function asAdmin(demo: Demo, query: string, variables: object): Promise<Re
   return data;
 }
 
-/** Sets the scopes of the demo's connector. */
-export async function setScopes(demo: Demo, scopes: readonly string[]): Promise<void> {
+/** Sets the scopes of a connector of the demo's: of the calendar, unless named. */
+export async function setScopes(demo: Demo, scopes: readonly string[], connectorId = demo.connectorId): Promise<void> {
   const { editConnector } = await asAdmin(
     demo,
     'mutation ($input: EditConnectorInput!) { editConnector(input: $input) { __typename } }',
-    { input: { connectorId: demo.connectorId, scopes } },
+    { input: { connectorId, scopes } },
   );
   expect(editConnector).toEqual({ __typename: 'EditConnectorPayload' });
 }

@@ -13,6 +13,7 @@ import { createClient, isConnectorError, type ConnectionStatusEvent } from 'app-
 import { createClientFromRequest } from 'app-user-connectors/server';
 import { ReconnectRequiredError } from 'app-user-connectors/errors';
 import { ConnectButtonElement } from 'app-user-connectors/element';
+import { type UsedConnection, useConnection } from 'app-user-connectors/react';
 
 const { connectors } = createClient({ url: 'https://connectors.example.com', appId: 'App_1', getToken: () => null });
 
@@ -46,6 +47,11 @@ export async function handle(request: Request): Promise<Response> {
     }
   }
 }
+export function label(client: Parameters<typeof useConnection>[0]): string {
+  const { event, error, connect }: UsedConnection = useConnection(client, 'Connector_1');
+  void connect({ mode: 'redirect' });
+  return error?.message ?? event?.status ?? 'unknown';
+}
 export const mistakes = [
   // @ts-expect-error a token is for backend functions
   () => connectors.getCurrentAppUserConnection,
@@ -62,7 +68,19 @@ const response = await handle(new Request('https://app.example.com/'));
 console.log(JSON.stringify({ refused, status: response.status, body: await response.json(), classes }));
 `;
 
-describe('npm pack, installed into an empty project', () => {
+beforeAll(() => {
+  // the library's part of `npm run build`; the rest says nothing about it, and takes long
+  const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', 'scripts/build.ts', 'library'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(stderr);
+}, 120_000);
+
+describe.each([
+  { what: 'the whole package', packed: '.', library: 'dist/client' },
+  { what: 'the library alone', packed: './dist/client', library: '.' },
+])('npm pack of $what, installed into an empty project', ({ packed: part, library }) => {
   const folder = mkdtempSync(join(tmpdir(), 'pack-'));
   const installed = join(folder, 'node_modules/app-user-connectors');
 
@@ -75,13 +93,16 @@ describe('npm pack, installed into an empty project', () => {
     run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), ...args], cwd);
 
   beforeAll(() => {
-    // the library's part of `npm run build`; the rest says nothing about it, and takes long
-    tsc(['-p', 'tsconfig.client.json'], root);
-    const packed = run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], root).trim();
+    const packed = run(
+      'npm',
+      ['pack', part, '--ignore-scripts', '--silent', '--pack-destination', folder],
+      root,
+    ).trim();
     mkdirSync(installed, { recursive: true });
     run('tar', ['-xzf', join(folder, packed), '--strip-components=1', '-C', installed]);
     // the packages that it declares and the library imports, as npm would put them beside it
-    for (const name of ['graphql-ws', 'graphql']) {
+    mkdirSync(join(folder, 'node_modules/@types'));
+    for (const name of ['graphql-ws', 'graphql', 'react', '@types/react', 'csstype']) {
       symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name));
     }
     writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'empty', private: true, type: 'module' }));
@@ -95,23 +116,28 @@ describe('npm pack, installed into an empty project', () => {
 
   test('it holds no source, test or secret of this repository, and declares what the library imports', () => {
     const files = readdirSync(installed, { recursive: true, encoding: 'utf8' });
-    expect(files).toContain(join('dist', 'client', 'client.d.ts'));
+    expect(files).toContain(join(library, 'client.d.ts'));
     expect(files.filter((file) => /^(src|test|bench|examples|node_modules)\b|\.env/.test(file))).toEqual([]);
     const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
       private?: boolean;
       dependencies: Record<string, string>;
+      peerDependenciesMeta: object;
     };
     expect(manifest.private).toBe(undefined);
-    expect(Object.keys(manifest.dependencies)).toEqual(expect.arrayContaining(['graphql-ws', 'graphql']));
-    const library = readdirSync(join(installed, 'dist/client'), { encoding: 'utf8' }).filter((file) =>
+    expect(Object.keys(manifest.dependencies)).toContain('graphql-ws');
+    // whoever only wants the library gets nothing of what the service needs
+    if (library === '.') expect(Object.keys(manifest.dependencies)).toEqual(['graphql-ws']);
+    expect(manifest.peerDependenciesMeta).toEqual({ react: { optional: true } });
+    const modules = readdirSync(join(installed, library), { encoding: 'utf8' }).filter((file) =>
       /\.(js|d\.ts)$/.test(file),
     );
-    const imported = library.flatMap((file) =>
-      [...readFileSync(join(installed, 'dist/client', file), 'utf8').matchAll(/ from '([^'.][^']*)'/g)].map(
-        ([, name]) => name,
-      ),
+    const imported = modules.flatMap((file) =>
+      [...readFileSync(join(installed, library, file), 'utf8').matchAll(/ from '([^'.][^']*)'/g)].map(([, name]) => [
+        file.split('.')[0],
+        name,
+      ]),
     );
-    expect([...new Set(imported)]).toEqual(['graphql-ws/client']);
+    expect(Object.fromEntries(imported)).toEqual({ 'status-stream': 'graphql-ws/client', react: 'react' });
   });
 
   test('type-checks under NodeNext, strict, with the declarations themselves, and runs in Node', () => {

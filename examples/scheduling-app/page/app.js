@@ -14,27 +14,6 @@ const COMPLETE_SHARED = /* GraphQL */ `
   }
 `;
 
-/** What the service says in `connection_error` when the browser comes back, in words for the person who sees it. */
-const RETURN_SENTENCES = {
-  CONSENT_DENIED: 'You did not allow access. Nothing has changed, and you can try again at any time.',
-  FLOW_EXPIRED: 'That took too long, or the link had been used before. Press Connect to begin again.',
-  FLOW_MISMATCH: 'This was begun in another browser or by somebody else, so nothing was connected. Press Connect here.',
-  PROVIDER_UNAVAILABLE: 'The calendar did not answer. Nothing has changed; try again in a moment.',
-  INVALID_CLIENT:
-    'The calendar does not recognise this app. Whoever runs the app has to correct its client id or secret.',
-  INVALID_SCOPE: 'The calendar does not offer what this app asks for. Whoever runs the app has to correct the scopes.',
-  REDIRECT_URI_MISMATCH:
-    'The calendar does not know this app’s address. Whoever runs the app has to register it there.',
-  PROVIDER_TESTING_MODE:
-    'The calendar lets only invited people try this app so far. Ask whoever runs it to invite you.',
-  PLAN_REQUIRED: 'Connecting is not part of this workspace’s plan.',
-  CONNECTOR_DISABLED: 'Connecting this calendar has been switched off.',
-  CONNECTOR_INCOMPLETE: 'This calendar is not set up completely. Whoever runs the app has to finish it.',
-  NOT_FOUND: 'This calendar is no longer offered.',
-  ACCOUNT_OWNED: 'Somebody else has connected the team’s account meanwhile. Nothing has changed.',
-  FORBIDDEN: 'You may no longer connect the team’s account. Nothing has changed.',
-};
-
 const LIVE_LABELS = { connecting: 'Connecting', live: 'Live', waiting: 'Offline, trying again' };
 
 const byId = (id) => document.getElementById(id);
@@ -94,7 +73,9 @@ function start(promise) {
 /** An error as the person should read it, with what to do. */
 function describe(error) {
   const steps = isConnectorError(error) ? (error.remedy?.steps ?? []) : [];
-  return { message: error.message, steps };
+  // nothing went wrong: the person decided so
+  const isChoice = error.code === 'CONSENT_DENIED' || error.code === 'POPUP_CLOSED';
+  return { message: error.message, steps, kind: isChoice ? 'info' : 'error' };
 }
 
 /** Runs one action of a card, and shows in the card what went wrong. */
@@ -110,8 +91,16 @@ async function act(entry, action) {
   }
 }
 
+function sayConnected({ name }) {
+  notify('success', `${name} is connected.`);
+}
+
 function connect(entry) {
-  return act(entry, () => connectors.connectAppUser(entry.connector.id, { returnTo: location.pathname }));
+  const { value: mode } = document.querySelector('input[name=mode]:checked');
+  return act(entry, async () => {
+    await connectors.connectAppUser(entry.connector.id, { returnTo: location.pathname, mode });
+    if (mode === 'popup') sayConnected(entry.connector);
+  });
 }
 
 function disconnect(entry) {
@@ -121,7 +110,7 @@ function disconnect(entry) {
   });
 }
 
-/** Asks the app's own backend function, which is the only one that ever holds the calendar's token. */
+/** Asks the app's own backend function, which is the only one that ever holds the provider's token. */
 async function readEvents(entry, isAsked) {
   if (entry.isReading) return;
   entry.isReading = true;
@@ -183,26 +172,35 @@ async function loadConnectors() {
 }
 
 /**
- * The browser may be on its way back from the provider: finishes that, and answers the connector that is connected now. The
- * client does it for a user's own account; the team's is completed by the lead who began, as a member of the workspace.
+ * The browser may be on its way back from the provider: finishes that, and answers the connector that it was about, and how it
+ * failed, if it did. The client does it for a user's own account; the team's is completed by the lead who began, as a member of
+ * the workspace.
  */
 async function finishReturn() {
   const { searchParams } = new URL(location.href);
   const [connectorId, connectCode] = ['connector_id', 'connect_code'].map((name) => searchParams.get(name));
   if (connectorId !== null && connectorId === session.team?.connectorId && !searchParams.has('connection_error')) {
     history.replaceState(null, '', location.pathname);
-    if (connectCode === null) return connectorId;
+    if (connectCode === null) return { connectorId };
     const { completeConnection: result } = await graphqlAsMember(COMPLETE_SHARED, { input: { connectCode } });
-    if (result.__typename === 'CompleteConnectionPayload') return connectorId;
-    notify('error', RETURN_SENTENCES[result.code] ?? result.message, result.remedy?.steps);
-    return null;
+    if (result.__typename === 'CompleteConnectionPayload') return { connectorId };
+    return { connectorId, failure: { message: result.message, steps: result.remedy?.steps ?? [], kind: 'error' } };
   }
   try {
-    return (await connectors.completeConnection())?.connectorId ?? null;
+    return { connectorId: (await connectors.completeConnection())?.connectorId ?? null };
   } catch (error) {
-    const { message, steps } = describe(error);
-    notify(error.code === 'CONSENT_DENIED' ? 'info' : 'error', RETURN_SENTENCES[error.code] ?? message, steps);
-    return null;
+    return { connectorId: error.connectorId ?? null, failure: describe(error) };
+  }
+}
+
+/** Tells how a flow ended: in the card that it was about, where there is one. */
+function tellReturn({ connectorId, failure }) {
+  const entry = cards.get(connectorId);
+  if (failure && entry) entry.card.showFailure(failure);
+  else if (failure) notify(failure.kind, failure.message, failure.steps);
+  else if (entry?.status === 'CONNECTED') sayConnected(entry.connector);
+  else if (connectorId !== null && connectorId === session.team?.connectorId) {
+    notify('success', 'The team’s account is connected.');
   }
 }
 
@@ -244,14 +242,13 @@ async function showSignedIn() {
   });
   connectors = client.connectors;
 
-  const connectedId = await finishReturn().catch((error) => notify('error', error.message));
+  const ended = await finishReturn().catch((error) => ({ connectorId: null, failure: describe(error) }));
   await loadConnectors();
   if (session.team) {
     const { team, appId, person } = session;
     openTeamChannel({ team, appId, person, memberToken, graphql: graphqlAsMember });
-    if (connectedId === team.connectorId) notify('success', 'The team’s account is connected.');
   }
-  if (cards.get(connectedId)?.status === 'CONNECTED') notify('success', 'Your calendar is connected.');
+  tellReturn(ended);
 
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState === 'visible') loadConnectors().catch(() => {});

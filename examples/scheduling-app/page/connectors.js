@@ -1,16 +1,16 @@
 /** One card per connector: what it shows, and nothing about how it is fetched. */
 
 const STATUS = {
-  NOT_CONNECTED: { label: 'Not connected', tone: 'idle', sentence: 'Connect to see your next appointments here.' },
-  CONNECTED: { label: 'Connected', tone: 'good', sentence: 'This app reads your events with your permission.' },
+  NOT_CONNECTED: { label: 'Not connected', tone: 'idle', sentence: 'Connect to see here what is coming up.' },
+  CONNECTED: { label: 'Connected', tone: 'good', sentence: 'Read with your permission, and shown to nobody else.' },
   RECONNECT_REQUIRED: { label: 'Reconnect needed', tone: 'warn', sentence: 'Reconnect to go on.' },
-  UNAVAILABLE: { label: 'Unavailable', tone: 'bad', sentence: 'This calendar cannot be used at the moment.' },
+  UNAVAILABLE: { label: 'Unavailable', tone: 'bad', sentence: 'This cannot be used at the moment.' },
 };
 
 const RECONNECT_REASONS = {
   SCOPES_CHANGED: 'This app now asks for other permissions. Reconnect to look at them and approve.',
-  CREDENTIALS_CHANGED: 'The app has registered anew with the calendar. Reconnect once to go on.',
-  ACCESS_REVOKED: 'The calendar has withdrawn this app’s access. Reconnect to allow it again.',
+  CREDENTIALS_CHANGED: 'The app has registered anew with the provider. Reconnect once to go on.',
+  ACCESS_REVOKED: 'The provider has withdrawn this app’s access. Reconnect to allow it again.',
   GRANT_EXPIRED: 'Your permission has run out. Reconnect to renew it.',
 };
 
@@ -49,7 +49,9 @@ const timeFormat = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '
 
 function eventItem({ title, startsAt, endsAt, place }) {
   const start = new Date(startsAt);
-  const times = `${timeFormat.format(start)} – ${timeFormat.format(new Date(endsAt))}`;
+  const times = endsAt
+    ? `${timeFormat.format(start)} – ${timeFormat.format(new Date(endsAt))}`
+    : `by ${timeFormat.format(start)}`;
   return element(
     'li',
     { className: 'event', testId: 'event-item' },
@@ -77,14 +79,14 @@ export function createCard(connector, actions) {
 
   const connect = actionButton('Connect', name, 'primary', 'connect-button', actions.connect);
   const reconnect = actionButton('Reconnect', name, 'primary', 'reconnect-button', actions.connect);
-  const read = actionButton('Read my events', `from ${name}`, '', 'read-events-button', actions.readEvents);
+  const read = actionButton('Read again', `from ${name}`, '', 'read-events-button', actions.readEvents);
   const disconnect = actionButton('Disconnect', name, 'quiet', 'disconnect-button', actions.disconnect);
   const buttons = [connect, reconnect, read, disconnect];
   const failure = element('div', { className: 'failure', testId: 'failure', hidden: true });
   failure.setAttribute('role', 'alert');
 
   const events = element('ul', { className: 'events', testId: 'events-list' });
-  events.setAttribute('aria-label', `Next events in ${name}`);
+  events.setAttribute('aria-label', `Coming up in ${name}`);
   const fingerprint = element('code', { testId: 'token-fingerprint' });
   const expiresIn = element('span', { testId: 'token-expires-in' });
   const refreshes = element('span', { testId: 'token-refreshes' });
@@ -170,17 +172,20 @@ export function createCard(connector, actions) {
       }
       const steps = state.problem?.remedy?.steps ?? [];
       if (state.status === 'UNAVAILABLE' && steps.length > 0) {
+        failure.dataset.kind = 'error';
         fill(failure, ...failureBox({ message: 'What has to be done', steps }));
       } else if (isNews) {
         fill(failure);
       }
     },
 
+    /** @param {{ message: string, steps: string[], kind?: 'info' } | null} reason */
     showFailure(reason) {
+      failure.dataset.kind = reason?.kind ?? 'error';
       fill(failure, ...(reason ? failureBox(reason) : []));
     },
 
-    /** @param {{ events: object[], token: { fingerprint: string, expiresAt: string | null, expiresInSeconds: number | null } }} answer */
+    /** @param {{ events: object[] | null, token: { fingerprint: string, expiresAt: string | null, expiresInSeconds: number | null } }} answer */
     showEvents(answer) {
       const isNew = answer.token.fingerprint !== last?.fingerprint;
       if (isNew) {
@@ -199,8 +204,11 @@ export function createCard(connector, actions) {
       last = { fingerprint: answer.token.fingerprint, endsAtMs };
       refreshes.textContent = tokensSeen < 2 ? '' : `refreshed ${tokensSeen - 1}× since you came`;
       token.dataset.refreshes = String(tokensSeen - 1);
-      if (answer.events.length > 0) events.replaceChildren(...answer.events.map(eventItem));
-      else events.replaceChildren(element('li', { className: 'hint' }, 'Nothing in the next days.'));
+      const none = answer.events
+        ? 'Nothing in the next days.'
+        : 'Connected. What to read here is not written into this app yet: see `sources` in demo.ts.';
+      if (answer.events?.length) events.replaceChildren(...answer.events.map(eventItem));
+      else events.replaceChildren(element('li', { className: 'hint' }, none));
       reading.hidden = false;
       this.tick();
     },
