@@ -29,12 +29,20 @@ export interface SocketContext {
   socket: { caller: () => Promise<Caller>; origin: string | null };
 }
 
-export type Yoga = YogaServerInstance<Partial<SocketContext>, GraphqlContext>;
+/** What an operation brings along that an assistant asks for. */
+export interface AssistantContext {
+  /** What it calls itself. */
+  assistant: string;
+}
+
+type ServerContext = Partial<SocketContext & AssistantContext>;
+
+export type Yoga = YogaServerInstance<ServerContext, GraphqlContext>;
 
 /** Yoga with this schema: POST application/json, SSE, and GraphiQL for a browser. */
 export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
   const cookies = new WeakMap<Request, FlowCookie[]>();
-  return createYoga<Partial<SocketContext>, GraphqlContext>({
+  return createYoga<ServerContext, GraphqlContext>({
     schema,
     graphqlEndpoint: '/graphql',
     landingPage: false,
@@ -62,7 +70,7 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
         });
       },
     },
-    async context({ request, socket }): Promise<GraphqlContext> {
+    async context({ request, socket, assistant }): Promise<GraphqlContext> {
       if (socket) {
         const caller = await socket.caller();
         const started = { origin: socket.origin, secFetchSite: null };
@@ -76,7 +84,10 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
         onBehalfOf: header('on-behalf-of'),
         origin: header('origin'),
       };
-      const identify = () => deps.identify(credentials);
+      const identify = async (): Promise<Caller> => {
+        const caller = await deps.identify(credentials);
+        return caller.kind === 'member' && assistant !== undefined ? { ...caller, assistant } : caller;
+      };
       return {
         caller: await identify(),
         identify,
