@@ -274,17 +274,17 @@ async function previewEdit(context: ToolContext, input: Record<string, unknown>)
   const preview = (await runOperation(
     context,
     `query ($input: PreviewConnectorEditInput!) { previewConnectorEdit(input: $input) { __typename
-      ... on ConnectorEditPreview { affectedUsers affectedApps { id name } affectedConnections { connections } reconnectReason }
+      ... on ConnectorEditPreview { affectedUsers affectedApps { id name } affectedConnections { count } reconnectReason }
       ${errorFields.plain} } }`,
     { input },
   )) as unknown as {
     affectedUsers: number;
     affectedApps: { id: string; name: string }[];
-    affectedConnections: { connections: number }[];
+    affectedConnections: { count: number }[];
     reconnectReason: string | null;
   };
   const { affectedUsers, affectedApps, affectedConnections, reconnectReason } = preview;
-  const connections = affectedConnections.reduce((sum, app) => sum + app.connections, 0);
+  const connections = affectedConnections.reduce((sum, app) => sum + app.count, 0);
   if (connections === 0) return;
   throw new ToolFailure({
     code: 'CONFIRMATION_REQUIRED',
