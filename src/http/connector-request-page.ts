@@ -21,6 +21,7 @@ main { max-width: 40rem; }
 .facts ul { margin: 0; padding: 0; list-style: none; display: grid; gap: .375rem; }
 .facts li { display: block; }
 .facts li::before { content: none; }
+.facts dd code { padding: 0; }
 .facts small { color: var(--soft); font-size: .875rem; }
 .faults { border-top: 1px solid var(--line); background: var(--bad-ground); color: var(--bad); }
 .faults ul { margin: .5rem 0 0; padding-left: 1.125rem; list-style: disc; }

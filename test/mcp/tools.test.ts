@@ -205,8 +205,8 @@ test('51. tools say what they do, pages follow each other, and the documentation
     const [content] = (await client.readResource({ uri })).contents;
     expect(content && 'text' in content && content.text.length).toBeGreaterThan(200);
   }
-  await expect(client.readResource({ uri: 'docs://pages/../package.json' })).rejects.toThrow();
-  await expect(client.readResource({ uri: 'docs://pages/..%2Fpackage.json' })).rejects.toThrow();
+  await expect(client.readResource({ uri: 'docs://pages/../package.json' })).rejects.toThrow('There is no such page');
+  await expect(client.readResource({ uri: 'docs://pages/..%2Fpackage.json' })).rejects.toThrow('There is no such page');
   const { prompts } = await client.listPrompts();
   expect(prompts.map(({ name }) => name)).toEqual(['scheduling', 'sales', 'content-planning']);
   const { messages } = await client.getPrompt({ name: 'sales' });
