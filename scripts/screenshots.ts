@@ -4,7 +4,10 @@ import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { startDemo } from '../examples/scheduling-app/demo.ts';
 import { flowError } from '../src/connections/errors.ts';
+import type { RequestView } from '../src/connectors/request.ts';
 import { callbackPage } from '../src/http/callback-page.ts';
+import { formPage } from '../src/http/connector-request-page.ts';
+import { findProvider } from '../src/providers/catalogue.ts';
 import { chromiumIsAbsent, launchChromium } from '../test/support/chromium.ts';
 
 const folder = fileURLToPath(new URL('../docs/images/', import.meta.url));
@@ -74,6 +77,7 @@ try {
   await app.goto(`${demo.appUrl}/api/external-auth/callback?state=unknown&code=unknown`);
   await take(app, 'callback-error', { width: 760, height: 480 });
   await takeCallbackPages();
+  await takeConnectorRequest();
 } finally {
   await browser.close();
   await demo.stop();
@@ -98,17 +102,53 @@ async function takeCallbackPages(): Promise<void> {
     ['callback-invalid-client-german', 'light', 'de', flowError('INVALID_CLIENT', { clientId })],
   ] as const;
   for (const [name, colorScheme, language, error] of shown) {
-    const context = await browser.newContext({ deviceScaleFactor: 2, colorScheme });
-    const page = await context.newPage();
-    const answer = callbackPage({ error, openers: [] }, language, {});
-    const body = await answer.text();
-    const headers = Object.fromEntries(answer.headers);
-    await page.route('**/*', (route) => route.fulfill({ status: 200, headers, body }));
-    await page.goto('http://localhost/api/external-auth/callback');
-    const box = await page.locator('main').boundingBox();
-    await take(page, name, { width: 760, height: Math.ceil(box?.height ?? 0) + 80 });
-    await context.close();
+    await takeDrawn(name, callbackPage({ error, openers: [] }, language, {}), colorScheme);
   }
+}
+
+/** The form that an assistant's request for a connector links to. */
+async function takeConnectorRequest(): Promise<void> {
+  const provider = findProvider('slack');
+  const scopes = (provider?.scopes ?? []).slice(0, 2);
+  const view: RequestView = {
+    proposal: {
+      type: 'add',
+      input: {
+        workspaceId: 'workspace',
+        providerKey: 'slack',
+        kind: 'APP_USER',
+        name: 'Team messages',
+        scopes: [],
+        connectionConfig: [],
+        custom: null,
+      },
+    },
+    workspace: 'Scheduling',
+    requestedBy: 'the workspace key “set-up”',
+    assistant: 'a chat',
+    expiresAt: new Date('2026-12-01T12:00:00Z'),
+    providerName: provider?.name ?? '',
+    destination: null,
+    setupSteps: [],
+    docsUrl: null,
+    current: null,
+    scopes: [...scopes],
+    redirectUris: ['https://app.example.com/api/external-auth/callback'],
+    hasOperatorClient: false,
+  };
+  await takeDrawn('connector-request', formPage(view, '', null), 'light');
+}
+
+async function takeDrawn(name: string, answer: Response, colorScheme: 'light' | 'dark'): Promise<void> {
+  const context = await browser.newContext({ deviceScaleFactor: 2, colorScheme });
+  const page = await context.newPage();
+  const body = await answer.text();
+  const headers = Object.fromEntries(answer.headers);
+  await page.route('**/*', (route) => route.fulfill({ status: 200, headers, body }));
+  await page.goto('http://localhost/drawn');
+  const box = await page.locator('main').boundingBox();
+  await take(page, name, { width: 760, height: Math.ceil(box?.height ?? 0) + 80 });
+  await context.close();
 }
 
 async function take(

@@ -10,6 +10,7 @@ import { drainOutbox } from './connections/revoke.ts';
 import { rotateAtStart } from './connections/rotate-keys.ts';
 import { createFindForRead, deleteExpiredFlows } from './connections/store.ts';
 import { createWatchStatus } from './connections/status.ts';
+import { deleteOldRequests } from './connectors/request.ts';
 import { createResolveServer, type ResolveServer } from './connectors/server.ts';
 import { developmentKeys } from './crypto/development-keys.ts';
 import { type Keyring, parseKeyring } from './crypto/keyring.ts';
@@ -20,6 +21,7 @@ import { openCounting, shareStatusEvents } from './events/redis.ts';
 import type { Features } from './graphql/context.ts';
 import type { GraphiqlTab } from './http/graphiql.ts';
 import { createGraphqlYoga } from './http/graphql.ts';
+import { createMcpRoute } from './http/mcp.ts';
 import { clientAddress, createHttpServer, createRouter, securityHeaders } from './http/server.ts';
 import { createTokenReadRoute } from './http/token-read.ts';
 import { createWebsocket } from './http/websocket.ts';
@@ -126,6 +128,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const refresh = createRefresh({ ...parts, ...(refreshTimeoutMs && { refreshTimeoutMs }) });
   worker.start({ run: () => drainOutbox(parts), everyMs: 5_000, onWake: true });
   worker.start({ run: () => deleteExpiredFlows(db, clock.now()), everyMs: 60_000 });
+  worker.start({ run: () => deleteOldRequests(parts), everyMs: overrides.sweepMs ?? 600_000 });
   worker.start({ run: () => keepAlive({ db, clock, log, refresh }), everyMs: overrides.sweepMs ?? 600_000 });
   const audit = createAuditTasks(parts, config.auditRetentionDays);
   worker.start({ run: audit.seal, everyMs: 2_000 });
@@ -173,12 +176,16 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   });
   const pings = { database: () => db.$queryRaw`SELECT 1`, ...(redis && { redis: () => redis.ping() }) };
   const audited = { identify, exportAudit: (...args: Parameters<ExportAudit>) => exportAudit(parts, ...args) };
+  const adminIssuer = admin?.issuer ?? null;
+  const mcp = createMcpRoute({ yoga, features, identify, log, adminIssuer, isOnlyInstance: config.redisUrl === null });
   const router = createRouter({
     yoga,
     graphiql,
     connect: features,
     audit: audited,
     base44: { features, identify, isUnavailable },
+    mcp,
+    connectorRequests: features,
     pings,
     isUnavailable,
     log,
@@ -213,6 +220,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
         const closed = new Promise((resolve) => server.close(resolve));
         events.close();
         await websocket.stop();
+        mcp.stop();
         // a connection that was busy when closing began is kept alive after its answer
         const idle = setInterval(() => server.closeIdleConnections(), 100);
         const impatient = setTimeout(() => server.closeAllConnections(), longestRequestMs);

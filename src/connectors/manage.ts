@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Keyring } from '../crypto/keyring.ts';
 import { seal } from '../crypto/seal.ts';
-import type { Db } from '../db/client.ts';
+import type { Db, Tx } from '../db/client.ts';
 import type { Connector } from '../db/generated/prisma/client.ts';
 import type { ConnectorKind } from '../db/generated/prisma/enums.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -76,13 +76,23 @@ export const clientSecretOwner = (connectorId: string) => ({
   field: 'clientSecret',
 });
 
+/** What else belongs to the act, in its own transaction. */
+export type Within = (tx: Tx) => Promise<unknown>;
+
 /**
- * Registers a connector. Without client id and secret it uses the operator's client, where it is shared and the operator has one
- * there; else it is a draft, whose redirect URIs can be read.
+ * @throws UnauthenticatedError, NotFoundError, ForbiddenError, PlanRequiredError: as addConnector, whatever is to be added
  */
-export async function addConnector(deps: ConnectorDeps, caller: Caller, input: AddConnectorInput) {
-  assertCan(caller, 'connector.manage', input.workspaceId, 'workspace');
-  await assertPlan(deps, input.workspaceId);
+export async function assertMayAdd(deps: { db: Db }, caller: Caller, workspaceId: string): Promise<void> {
+  assertCan(caller, 'connector.manage', workspaceId, 'workspace');
+  await assertPlan(deps, workspaceId);
+}
+
+/**
+ * Reads what is to be added, and writes nothing.
+ * @throws as addConnector
+ */
+export async function readAddition(deps: ConnectorDeps, caller: Caller, input: AddConnectorInput) {
+  await assertMayAdd(deps, caller, input.workspaceId);
   const providerKey = input.providerKey.trim().toLowerCase();
   const provider = findProvider(providerKey);
   const isCustom = providerKey === CUSTOM_PROVIDER_KEY;
@@ -96,7 +106,6 @@ export async function addConnector(deps: ConnectorDeps, caller: Caller, input: A
       isCustom ? 'A custom provider needs its issuer or its endpoints.' : 'Only the provider "custom" takes these.',
     );
   }
-  const id = randomUUID();
   const settings = input.connectionConfig;
   const { kind } = input;
   const isLeftToOperator =
@@ -115,9 +124,24 @@ export async function addConnector(deps: ConnectorDeps, caller: Caller, input: A
   if (await findSwitchedOff(deps.db, { ...input, providerKey })) {
     throw new ConnectorDisabledError({ provider: providerKey });
   }
+  return { row: { ...given, providerKey, kind }, secret, isLeftToOperator, notices: reader.notices };
+}
+
+/**
+ * Registers a connector. Without client id and secret it uses the operator's client, where it is shared and the operator has one
+ * there; else it is a draft, whose redirect URIs can be read.
+ */
+export async function addConnector(
+  deps: ConnectorDeps,
+  caller: Caller,
+  input: AddConnectorInput,
+  { id = randomUUID(), within }: { id?: string; within?: Within } = {},
+) {
+  const { row, secret, isLeftToOperator, notices } = await readAddition(deps, caller, input);
+  const { providerKey, kind } = row;
   const connector = await deps.db.$transaction(async (tx) => {
+    await within?.(tx);
     const operatorClient = isLeftToOperator ? await store.shareOperatorClient(tx, providerKey) : null;
-    const row = { ...given, providerKey, kind };
     const details = { provider: providerKey, kind, ...scopeChanges([], row.scopes) };
     const act = { act: 'CONNECTOR_ADDED', workspaceId: input.workspaceId, connectorId: id, details } as const;
     await recordAct(deps, tx, actorOf(caller), act);
@@ -130,17 +154,23 @@ export async function addConnector(deps: ConnectorDeps, caller: Caller, input: A
       scopesFingerprint: scopesFingerprint(row.scopes),
     });
   });
-  return { connector, notices: [...reader.notices, ...(await deps.checkSaved(connector, true))] };
+  return { connector, notices: [...notices, ...(await deps.checkSaved(connector, true))] };
 }
 
 /**
  * Changes a connector in place: one row. Where the scopes or the client changed, the facts of each connection no longer agree
  * with the connector's, which is what makes them RECONNECT_REQUIRED; changing back makes them agree again.
  */
-export async function editConnector(deps: ConnectorDeps, caller: Caller, input: EditConnectorInput) {
+export async function editConnector(
+  deps: ConnectorDeps,
+  caller: Caller,
+  input: EditConnectorInput,
+  { within }: { within?: Within } = {},
+) {
   const current = await requireEditable(deps, caller, input.connectorId);
   const edit = readEdit(deps, current, input);
   const connector = await deps.db.$transaction(async (tx) => {
+    await within?.(tx);
     const operatorClient = await store.shareOperatorClient(tx, current.providerKey);
     const before = await store.lockConnector(tx, current.id);
     if (!before) throw new NotFoundError('connector');

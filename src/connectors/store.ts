@@ -1,5 +1,5 @@
 import type { Db, Tx } from '../db/client.ts';
-import { type Connector, Prisma } from '../db/generated/prisma/client.ts';
+import { type Connector, type ConnectorRequest, Prisma } from '../db/generated/prisma/client.ts';
 import type { ConnectorKind } from '../db/generated/prisma/enums.ts';
 import type { AffectedApp } from '../workspaces/errors.ts';
 import type { CustomProvider, NamedValue } from './connector.ts';
@@ -167,4 +167,54 @@ export function followOperatorClient(
 /** The live connections that stand on the operator's client at a provider, in each app. */
 export function countOnOperatorClient(db: Db, providerKey: string) {
   return countConnections(db, { connector: { providerKey, operatorClientId: { not: null }, deletedAt: null } });
+}
+
+// --- what assistants ask persons for ---
+
+export function insertRequest(tx: Tx, request: Omit<ConnectorRequest, 'status' | 'decidedAt'>) {
+  return tx.connectorRequest.create({ data: { ...request, proposal: request.proposal as Prisma.InputJsonObject } });
+}
+
+export function findRequest(db: Db, id: string) {
+  return db.connectorRequest.findUnique({ where: { id } });
+}
+
+export function findRequestByToken(db: Db, tokenHash: string) {
+  return db.connectorRequest.findUnique({ where: { tokenHash } });
+}
+
+const waiting = (now: Date): Prisma.ConnectorRequestWhereInput => ({
+  status: { in: ['OPEN', 'POSTPONED'] },
+  expiresAt: { gt: now },
+});
+
+/** The requests of a workspace that wait, those first whose time ends first. */
+export function findWaitingRequests(tx: Tx, workspaceId: string, now: Date) {
+  return tx.connectorRequest.findMany({
+    where: { workspaceId, ...waiting(now) },
+    orderBy: { expiresAt: 'asc' },
+    select: { expiresAt: true },
+  });
+}
+
+/** Decides a request that waits, once. False where it does not wait any more. */
+export async function settleRequest(tx: Tx, id: string, status: 'APPROVED' | 'REJECTED', now: Date): Promise<boolean> {
+  const { count } = await tx.connectorRequest.updateMany({
+    where: { id, ...waiting(now) },
+    data: { status, decidedAt: now },
+  });
+  return count > 0;
+}
+
+/** Puts off a request that waits. False where it does not wait any more. */
+export async function postponeRequest(db: Db, id: string, expiresAt: Date, now: Date): Promise<boolean> {
+  const { count } = await db.connectorRequest.updateMany({
+    where: { id, ...waiting(now) },
+    data: { status: 'POSTPONED', expiresAt },
+  });
+  return count > 0;
+}
+
+export async function deleteRequests(db: Db, expiredBefore: Date): Promise<number> {
+  return (await db.connectorRequest.deleteMany({ where: { expiresAt: { lt: expiredBefore } } })).count;
 }

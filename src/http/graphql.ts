@@ -35,12 +35,20 @@ export interface RequestContext {
   address: string | null;
 }
 
-export type Yoga = YogaServerInstance<Partial<SocketContext & RequestContext>, GraphqlContext>;
+/** What an operation brings along that an assistant asks for. */
+export interface AssistantContext {
+  /** What it calls itself. */
+  assistant: string;
+}
+
+type ServerContext = Partial<SocketContext & RequestContext & AssistantContext>;
+
+export type Yoga = YogaServerInstance<ServerContext, GraphqlContext>;
 
 /** Yoga with this schema: POST application/json, SSE, and GraphiQL for a browser. */
 export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
   const cookies = new WeakMap<Request, FlowCookie[]>();
-  return createYoga<Partial<SocketContext & RequestContext>, GraphqlContext>({
+  return createYoga<ServerContext, GraphqlContext>({
     schema,
     graphqlEndpoint: '/graphql',
     landingPage: false,
@@ -68,7 +76,7 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
         });
       },
     },
-    async context({ request, socket, address = null }): Promise<GraphqlContext> {
+    async context({ request, socket, assistant, address = null }): Promise<GraphqlContext> {
       if (socket) {
         const caller = await socket.caller();
         const started = { origin: socket.origin, secFetchSite: null, address: socket.address };
@@ -83,7 +91,10 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
         origin: header('origin'),
         address,
       };
-      const identify = () => deps.identify(credentials);
+      const identify = async (): Promise<Caller> => {
+        const caller = await deps.identify(credentials);
+        return caller.kind === 'member' && assistant !== undefined ? { ...caller, assistant } : caller;
+      };
       return {
         caller: await identify(),
         identify,

@@ -7,11 +7,11 @@ import {
 } from '../connections/connect.ts';
 import { flowError } from '../connections/errors.ts';
 import { RateLimitedError } from '../workspaces/errors.ts';
+import { readBody } from './body.ts';
 import { readCookie, setCookieHeader } from './cookies.ts';
 import { callbackPage } from './callback-page.ts';
 
 const longestFormBytes = 32_768;
-const longestReadBytes = 1024 * 1024;
 
 /** What every answer of the callback carries: nothing is kept, and no address with a code in it is told onwards. */
 const headers = {
@@ -47,7 +47,7 @@ async function answerCallback(deps: ConnectDeps, request: Request): Promise<Resp
 /** response_mode=form_post: the browser comes back by itself with a GET, which brings the cookie along. */
 async function formPost(deps: ConnectDeps, request: Request, path: string): Promise<Response> {
   const isForm = request.headers.get('content-type')?.split(';')[0]?.trim() === 'application/x-www-form-urlencoded';
-  const form = isForm ? await readBody(request) : '';
+  const form = isForm ? await readBody(request, longestFormBytes) : '';
   if (form === null) {
     const page = answer(pageWithoutFlow(flowError('ANSWER_TOO_LARGE')), request);
     page.headers.set('Connection', 'close'); // there may be more to come, which nobody is going to read
@@ -56,23 +56,6 @@ async function formPost(deps: ConnectDeps, request: Request, path: string): Prom
   const held = await holdConnect(deps, { path, params: new URLSearchParams(form) });
   if (held.kind === 'page') return answer(pageWithoutFlow(held.error), request);
   return new Response(null, { status: 303, headers: { ...headers, Location: `${path}?${held.query}` } });
-}
-
-/**
- * A body as text; null where it is longer than an answer can be. Of such a one some more is read and dropped: a browser that is
- * still sending may not look at the page. The stream is never ended early, since the connection would end with it, unanswered.
- */
-async function readBody(request: Request): Promise<string | null> {
-  const chunks: Uint8Array[] = [];
-  const reader = request.body?.getReader();
-  let size = 0;
-  while (reader && size <= longestReadBytes) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    size += value.byteLength;
-    if (size <= longestFormBytes) chunks.push(value);
-  }
-  return size > longestFormBytes ? null : Buffer.concat(chunks).toString('utf8');
 }
 
 function answer(outcome: CallbackOutcome, request: Request): Response {

@@ -1,10 +1,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServerAdapter } from '@whatwg-node/server';
 import type { ConnectDeps } from '../connections/connect.ts';
+import { type RequestDeps, requestPath } from '../connectors/request.ts';
 import type { Logger } from '../lib/logger.ts';
 import { type AuditExportDeps, auditExport } from './audit-export.ts';
 import { base44Compat, type Base44Deps, base44Path } from './base44-compat.ts';
 import { adminConsole, consolePath } from './console.ts';
+import { connectorRequest } from './connector-request.ts';
+import { type McpRoute, mcpPath, resourceMetadataPath } from './mcp.ts';
 import { limitBody, refuseGraphqlRequest, type Yoga } from './graphql.ts';
 import { healthz, type Pings, readyz, unavailableSentence } from './health.ts';
 import { oauthCallback } from './oauth-callback.ts';
@@ -17,6 +20,8 @@ export interface RouterDeps {
   connect: ConnectDeps;
   audit: AuditExportDeps;
   base44: Base44Deps;
+  mcp: McpRoute;
+  connectorRequests: RequestDeps;
   /** Asks each part that the service needs whether it is there. */
   pings: Pings;
   /** Whether an error only says that something the service needs does not answer for the moment. */
@@ -47,6 +52,9 @@ export function createRouter(deps: RouterDeps): Router {
     const { pathname } = new URL(request.url);
     if (pathname === '/graphql') return graphql(request, address);
     if (callback.test(pathname)) return oauthCallback(deps.connect, request, address);
+    if (pathname === mcpPath) return deps.mcp.handle(request, address);
+    if (pathname === requestPath) return connectorRequest(deps.connectorRequests, request);
+    if (resourceMetadataPath.test(pathname)) return deps.mcp.metadata();
     const audited = auditPath.exec(pathname)?.[1];
     if (audited !== undefined) return auditExport(deps.audit, request, audited, address);
     const [, appId, call] = base44Path.exec(pathname) ?? [];

@@ -10,6 +10,8 @@ export interface AuditActor {
   kind: AuditActorKind;
   id: string | null;
   appId: string | null;
+  /** What the assistant calls itself that acts for them. */
+  assistant?: string;
 }
 
 /** What was done, and on what. */
@@ -42,7 +44,12 @@ export function actorOf(caller: Caller): AuditActor {
     case 'operator':
       return { kind: 'OPERATOR', id: null, appId: null };
     case 'member':
-      return { kind: 'MEMBER', id: caller.subject, appId: null };
+      return {
+        kind: 'MEMBER',
+        id: caller.subject,
+        appId: null,
+        ...(caller.assistant !== undefined && { assistant: caller.assistant }),
+      };
     case 'app-user':
       return { kind: 'APP_USER', id: caller.userId, appId: caller.app.id };
     case 'backend-function':
@@ -65,7 +72,7 @@ export function auditRow(at: Date, actor: AuditActor, act: Act): store.NewAuditE
     connectorId: act.connectorId ?? null,
     connectionId: act.connectionId ?? null,
     targetId: act.targetId ?? null,
-    details: act.details ?? {},
+    details: { ...act.details, ...(actor.assistant !== undefined && { assistant: actor.assistant }) },
   };
 }
 

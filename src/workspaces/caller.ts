@@ -17,6 +17,8 @@ export interface Member {
   memberships: { workspaceId: string; role: WorkspaceRole }[];
   /** When the person's identity token ends; null for a key. */
   expiresAt: Date | null;
+  /** What the assistant calls itself that acts for them; left out where they act themselves. */
+  assistant?: string;
 }
 
 /** Who is calling. Made by identity/, the same for HTTP and WebSocket. */

@@ -18,6 +18,10 @@ export function findPlan(db: Db | Tx, workspaceId: string) {
   return db.workspace.findUnique({ where: { id: workspaceId }, select: { plan: true } });
 }
 
+export function findName(db: Db, workspaceId: string) {
+  return db.workspace.findUnique({ where: { id: workspaceId }, select: { name: true } });
+}
+
 /** A provider in a workspace, for one kind of connector. */
 export interface ProviderUse {
   workspaceId: string;

@@ -35,6 +35,13 @@ const AuditAct = builder.enumType('AuditAct', {
     CONNECTOR_EDITED: { description: 'A connector was changed; details: changed, scopesAdded, scopesRemoved.' },
     CONNECTOR_CHECKED: { description: "A connector's settings were tried at the provider; details: client." },
     CONNECTOR_DELETED: { description: 'A connector was deleted.' },
+    CONNECTOR_REQUESTED: {
+      description:
+        'An assistant asked for a connector, or for a change of one, that a person has to approve; details: provider, request.',
+    },
+    CONNECTOR_REQUEST_REJECTED: {
+      description: 'The person rejected what an assistant had asked for; details: request.',
+    },
     ACCOUNT_CONNECTED: { description: 'An account was connected; details: scopesAdded, scopesRemoved.' },
     CONNECT_FAILED: { description: 'A connect flow came back and came to nothing; the outcome says why.' },
     ACCOUNT_DISCONNECTED: { description: 'An account was disconnected: by its person, or as a deletion ended it.' },
@@ -102,7 +109,8 @@ const AuditEvent = builder.prismaNode('AuditEvent', {
     targetId: t.exposeString('targetId', { nullable: true }),
     details: t.field({
       type: [AuditDetail],
-      description: 'What more there is to know.',
+      description:
+        'What more there is to know. Where an assistant did it for the actor, `assistant` is what it calls itself.',
       select: { details: true },
       resolve: ({ details }) =>
         Object.entries(details as Record<string, string | string[]>).map(([name, value]) => ({
