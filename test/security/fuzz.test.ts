@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
+import { Agent, fetch } from 'undici';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import * as clientOperations from '../../src/client/operations.ts';
 import { consoleTasks } from '../../src/http/console-tasks.ts';
@@ -13,6 +14,8 @@ import { listen } from '../support/streams.ts';
 const count = Number(process.env.FUZZ_RUNS ?? 150);
 const measures = process.env.FUZZ_RUNS !== undefined;
 const atOnce = 8;
+/** A connection a request: one that is kept may be closed from the other side just when it is used again. */
+const dispatcher = new Agent({ pipelining: 0 });
 
 const closers: (() => Promise<void>)[] = [];
 let service: Service;
@@ -81,7 +84,12 @@ async function healthyUntil(end: Promise<unknown>): Promise<number[]> {
 
 async function post(body: unknown): Promise<{ status: number; body: string }> {
   const headers = { 'content-type': 'application/json', ...user };
-  const response = await fetch(`${origin}/graphql`, { method: 'POST', headers, body: JSON.stringify(body) });
+  const response = await fetch(`${origin}/graphql`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify(body),
+    dispatcher,
+  });
   return { status: response.status, body: await response.text() };
 }
 
@@ -117,6 +125,7 @@ test('T24. T25. random callbacks are refused by a page, and the service stays we
       method,
       headers,
       redirect: 'manual',
+      dispatcher,
       ...(method === 'POST' && { body: query }),
     });
     await response.arrayBuffer();
