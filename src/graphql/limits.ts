@@ -10,7 +10,7 @@ import {
 } from 'graphql';
 
 /** What one document may hold. Fragments count wherever they are spread. */
-export const documentLimits = {
+const documentLimits = {
   tokens: 2_000,
   fragments: 100,
   depth: 20,

@@ -139,7 +139,7 @@ function refusePaging(event: {
 }
 
 /** As much as a WebSocket message may hold. */
-export const maxBodyBytes = 256 * 1024;
+const maxBodyBytes = 256 * 1024;
 
 /** The request, where its body is small enough; one that does not say how long it is is read up to there. Else the refusal. */
 export async function limitBody(request: Request): Promise<Request | Response> {
