@@ -44,11 +44,17 @@ function writeLibraryManifest(): string[] {
     typeof files === 'string' ? [] : [[entry, { types: here(files.types), default: here(files.default) }] as const],
   );
   const manifest = {
-    ...{ name, version, description, license, type, engines },
+    name,
+    version,
+    description,
+    license,
+    type,
+    engines,
     exports: { ...Object.fromEntries(entries), './package.json': './package.json' },
     sideEffects: ['./element.js'],
     dependencies: { 'graphql-ws': whole.dependencies['graphql-ws'] },
-    ...{ peerDependencies, peerDependenciesMeta },
+    peerDependencies,
+    peerDependenciesMeta,
   };
   const file = join(library, 'package.json');
   writeFileSync(file, `${JSON.stringify(manifest, null, 2)}\n`);

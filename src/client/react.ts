@@ -43,7 +43,7 @@ function createStore({ connectors }: Client, connectorId: string) {
 
   return {
     get: () => connection,
-    subscribe(listener: () => void): () => void {
+    subscribe: (listener: () => void): (() => void) => {
       listeners.add(listener);
       const stop = connectors.status(connectorId, {
         next: (event) => set({ event, isSignedOut: false }),

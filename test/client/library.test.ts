@@ -378,8 +378,11 @@ describe('36. every expected failure is a class with a code, a sentence and a re
       'mutation ($input: SetProviderAvailabilityInput!) { setProviderAvailability(input: $input) { __typename } }',
       {
         input: {
-          ...{ workspaceId: scene.workspace.id, providerKey: 'custom', kind: 'APP_USER' },
-          ...{ available: false, confirm: true },
+          workspaceId: scene.workspace.id,
+          providerKey: 'custom',
+          kind: 'APP_USER',
+          available: false,
+          confirm: true,
         },
       },
       { authorization: `Bearer ${scene.workspace.ownerKey}` },

@@ -96,7 +96,7 @@ test('58. urql with graphcache: a mutation and a subscription update what querie
     preferGetMethod: false,
     fetchOptions: { headers },
     fetch: (input, init) => {
-      sent.push(/(query|mutation) \w+/.exec(String(init?.body))?.[0] ?? '');
+      sent.push(/(query|mutation) \w+/.exec(typeof init?.body === 'string' ? init.body : '')?.[0] ?? '');
       return fetch(input, init);
     },
     exchanges: [
