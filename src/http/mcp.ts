@@ -1,6 +1,6 @@
 import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js';
-import { InitializeRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { type ElicitResult, InitializeRequestSchema, McpError } from '@modelcontextprotocol/sdk/types.js';
 import { LRUCache } from 'lru-cache';
 import type { RequestDeps } from '../connectors/request.ts';
 import type { Credentials } from '../identity/caller.ts';
@@ -202,17 +202,28 @@ function askThrough({ server }: McpServer, relatedRequestId: string | number): A
               properties: { answer: { type: 'string' as const, title, oneOf } },
               required: ['answer'],
             };
-            const { action, content } = await server.elicitInput({ mode: 'form', message, requestedSchema }, options);
+            const { action, content } =
+              (await asked(server.elicitInput({ mode: 'form', message, requestedSchema }, options))) ?? {};
             return action === 'accept' && typeof content?.answer === 'string' ? content.answer : null;
           },
     open:
       elicitation?.url === undefined
         ? null
         : async (message, url, elicitationId) => {
-            const { action } = await server.elicitInput({ mode: 'url', message, url, elicitationId }, options);
-            return action === 'accept';
+            const answered = await asked(server.elicitInput({ mode: 'url', message, url, elicitationId }, options));
+            return answered && answered.action === 'accept';
           },
   };
+}
+
+/** Null where the client failed to ask, or nobody answered in time. */
+async function asked(answer: Promise<ElicitResult>): Promise<ElicitResult | null> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof McpError) return null;
+    throw error;
+  }
 }
 
 /** Undefined where it is no JSON: the transport says so in the protocol's own words. */

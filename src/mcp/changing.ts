@@ -64,8 +64,8 @@ async function askForSecret(context: ToolContext, proposal: Proposal): Promise<z
   const { request, link } = await requestConnector(features, caller, assistant, proposal);
   const url = link.reveal();
   const message = 'Enter the client id and client secret on this page. They do not reach the chat.';
-  const wasShown = ask.open !== null;
-  if (ask.open && !(await ask.open(message, url, request.id))) {
+  const isOpened = ask.open ? await ask.open(message, url, request.id) : null;
+  if (isOpened === false) {
     throw new ToolFailure({
       code: 'CONSENT_DENIED',
       message: 'The person did not want to open the page. Nothing was added or changed.',
@@ -74,7 +74,7 @@ async function askForSecret(context: ToolContext, proposal: Proposal): Promise<z
   }
   return {
     requestId: request.id,
-    link: wasShown ? null : url,
+    link: isOpened ? null : url,
     expiresAt: request.expiresAt.toISOString(),
     instructions:
       'The person enters the client id and client secret there and approves, rejects, or leaves it for later. Never ask for a secret in the chat, and do not open the link yourself.',

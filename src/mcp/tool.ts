@@ -15,8 +15,8 @@ export interface GraphqlAnswer {
 export interface AskPerson {
   /** A choice in the chat's own form; null where the person gave no answer. */
   choose: ((message: string, field: Choice) => Promise<string | null>) | null;
-  /** To open a page; false where they would rather not. */
-  open: ((message: string, url: string, id: string) => Promise<boolean>) | null;
+  /** To open a page; false where they would rather not, null where it could not be shown to them. */
+  open: ((message: string, url: string, id: string) => Promise<boolean | null>) | null;
 }
 
 export interface Choice {

@@ -22,6 +22,11 @@ import { connectUser, setScene } from '../support/scene.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
+interface ProviderPage {
+  providers: { key: string }[];
+  nextCursor: string | null;
+}
+
 const calendar = { providerKey: 'googlecalendar', scopes: ['https://www.googleapis.com/auth/calendar.readonly'] };
 
 async function addDirectly(
@@ -112,6 +117,16 @@ test('51. whose account it is, is asked of the person; where the client cannot a
   expect(await asking.call('add_connector', { ...calendar, kind: 'APP_USER' })).toMatchObject({
     error: { code: 'VALIDATION' },
   });
+  // a client that fails to ask is as one that cannot
+  const failing = await openChat(url, workspace.ownerKey, {
+    answer: ({ mode }) => {
+      if (mode === 'form') return { action: 'accept', content: { answer: 'SHARED' } };
+      throw new Error('no browser');
+    },
+  });
+  expect(resultOf(await failing.call('add_connector', calendar))).toMatchObject({
+    request: { link: expect.any(String) },
+  });
   // one that is set up is answered instead, and nobody is asked for anything
   const { connector } = await addDirectly(service, workspace, { clientId: 'id', clientSecret: 'secret' });
   const again = resultOf<ConnectorRequestAnswer>(await asking.call('add_connector', calendar));
@@ -183,11 +198,9 @@ test('51. tools say what they do, pages follow each other, and the documentation
     ['connector_request_status', true, false, true],
   ]);
   const keys: string[] = [];
-  for (let after: string | undefined; ; ) {
-    const args = { first: 25, ...(after !== undefined && { after }) };
-    const page = resultOf<{ providers: { key: string }[]; nextCursor: string | null }>(
-      await chat.call('list_providers', args),
-    );
+  for (let [after, pages]: [string | undefined, number] = [undefined, 0]; pages < 5; pages += 1) {
+    const args: Record<string, unknown> = { first: 25, ...(after !== undefined && { after }) };
+    const page: ProviderPage = resultOf<ProviderPage>(await chat.call('list_providers', args));
     keys.push(...page.providers.map(({ key }) => key));
     if (page.nextCursor === null) break;
     after = page.nextCursor;
