@@ -244,6 +244,11 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     );
   }
   const dataDir = values.DATA_DIR ?? '.data';
+  if (workers > 1 && dataDir === 'memory://' && given.ENCRYPTION_KEYS === undefined) {
+    faults.push(
+      `WORKERS holds ${workers}, but ENCRYPTION_KEYS is not set and DATA_DIR keeps nothing: each worker would have a key of its own.`,
+    );
+  }
   const { ADMIN_ISSUER: issuer, ADMIN_AUDIENCE: audience, ADMIN_JWKS_URL: jwksUrl } = values;
   const admin = issuer && audience && jwksUrl ? { issuer, audience, jwksUrl } : null;
   if (!admin && (given.ADMIN_ISSUER || given.ADMIN_AUDIENCE || given.ADMIN_JWKS_URL)) {

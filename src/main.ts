@@ -3,7 +3,6 @@ import cluster from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import { createApp } from './app.ts';
 import { type Config, parseConfig } from './config.ts';
-import { developmentKeys } from './crypto/development-keys.ts';
 import { createLogger } from './lib/logger.ts';
 import { Secret } from './lib/secret.ts';
 import { StartupError } from './lib/startup-error.ts';
@@ -42,15 +41,7 @@ async function serveByWorkers(config: Config, env: Record<string, string>): Prom
     log: createLogger(config.logLevel),
   });
   process.on('SIGHUP', () => void workers.restart());
-  return { at: `http://localhost:${workers.port}`, stop: workers.stop };
-}
-
-/** What is made up in development must be the same in all workers. */
-function madeUp(config: Config, operatorKey: string | null): Record<string, string> {
-  return {
-    ...(operatorKey && { OPERATOR_KEY: operatorKey }),
-    ...(!config.keyring && { ENCRYPTION_KEYS: developmentKeys(config.dataDir) }),
-  };
+  return { at: `http://localhost:${workers.port}`, stop: () => workers.stop() };
 }
 
 try {
@@ -58,14 +49,14 @@ try {
   const generated = config.operatorKey ? null : randomBytes(24).toString('base64url');
   const whole = generated ? { ...config, operatorKey: new Secret(generated) } : config;
   const isMany = config.workers > 1 && cluster.isPrimary;
-  const { at, stop: end } = await (isMany ? serveByWorkers(config, madeUp(config, generated)) : serve(whole));
+  const serving = await (isMany ? serveByWorkers(config, generated ? { OPERATOR_KEY: generated } : {}) : serve(whole));
   if (generated) process.stdout.write(`OPERATOR_KEY of this run: ${generated}\n`);
-  if (cluster.isPrimary) process.stdout.write(`Listening on ${at}\n`);
+  if (cluster.isPrimary) process.stdout.write(`Listening on ${serving.at}\n`);
   let stopping = false;
   const stop = (signal: NodeJS.Signals) => {
     if (stopping) return;
     stopping = true;
-    end(signal).then(
+    serving.stop(signal).then(
       (finished) => process.exit(finished ? 0 : 1),
       () => process.exit(1),
     );

@@ -74,7 +74,8 @@ export async function startWorkers(options: {
   }
 
   async function restartAll(): Promise<void> {
-    for (const worker of [...serving]) {
+    const old = [...serving];
+    for (const worker of old) {
       if (isStopping) return;
       try {
         await start();
@@ -95,10 +96,9 @@ export async function startWorkers(options: {
     restart: () => (restarting = restarting.then(restartAll)),
     async stop() {
       isStopping = true;
-      const stopped = await Promise.all(
-        Object.values(cluster.workers ?? {}).map((worker) => worker && stopWorker(worker)),
-      );
-      return stopped.every((finished) => finished !== false);
+      const living = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
+      const stopped = await Promise.all(living.map(stopWorker));
+      return stopped.every(Boolean);
     },
   };
 }

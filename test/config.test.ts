@@ -124,6 +124,9 @@ test('configuration: more than one worker needs a database and events that are n
   expect(faultsOf({ WORKERS: '2', ...database })).toEqual([lacksRedis]);
   expect(faultsOf({ WORKERS: '2', ...redis })).toEqual([lacksDatabase]);
   expect(faultsOf({ WORKERS: '2', ...database, ...redis })).toEqual([]);
+  expect(faultsOf({ WORKERS: '2', ...database, ...redis, DATA_DIR: 'memory://' })).toEqual([
+    'WORKERS holds 2, but ENCRYPTION_KEYS is not set and DATA_DIR keeps nothing: each worker would have a key of its own.',
+  ]);
   expect(faultsOf({ WORKERS: '1' })).toEqual([]);
 });
 

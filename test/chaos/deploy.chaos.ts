@@ -19,13 +19,13 @@ test('a deploy without downtime: the new process serves, the balancer turns to i
   await vi.waitUntil(() => load.outcomes.length > 50, patience);
 
   const next = await fleet.start();
-  const ready = await next.app.fetch(new Request(`${next.url}/readyz`));
-  expect(ready.status).toBe(200);
-  const stopped = old.stop();
-  // as a balancer does that asks for readiness
-  await vi.waitUntil(async () => (await old.app.fetch(new Request(`${old.url}/readyz`))).status === 503, patience);
+  // a balancer asks each whether it is ready
+  const readiness = async ({ app, url }: typeof old) => (await app.fetch(new Request(`${url}/readyz`))).status;
+  await vi.waitUntil(async () => (await readiness(next)) === 200, patience);
   const readBefore = load.outcomes.length;
-  await vi.waitUntil(() => load.outcomes.length > readBefore + 20, patience); // the old one still answers
+  const stopped = old.stop();
+  await vi.waitUntil(async () => (await readiness(old)) === 503, patience);
+  await vi.waitUntil(() => load.outcomes.length > readBefore, patience); // the old one still answers
   current = next;
   expect(await stopped).toBe(0);
   const readWhile = load.outcomes.length;

@@ -1,3 +1,4 @@
+import { onTestFinished } from 'vitest';
 import { readToken } from '../../support/journey.ts';
 import type { Service } from '../../support/harness.ts';
 import type { Stage } from '../../support/stage.ts';
@@ -19,6 +20,9 @@ export async function startReads(
   const headers = await app.backend(userId);
   const outcomes: string[] = [];
   let isStopped = false;
+  onTestFinished(() => {
+    isStopped = true;
+  });
   const loop = async () => {
     while (!isStopped) {
       const outcome = await readToken(at(), headers, connector.id).then(
