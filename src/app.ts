@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { PGlite } from '@electric-sql/pglite';
 import { createWorker } from './background/worker.ts';
 import type { Config } from './config.ts';
@@ -68,10 +69,16 @@ export interface App {
   /** Answers a request without a socket in between. */
   fetch(request: Request): Promise<Response>;
   listen(): Promise<{ url: string }>;
-  /** Takes no more requests, lets those under way finish, and closes everything in reverse. */
-  stop(): Promise<void>;
+  /**
+   * Takes no more requests, lets those under way finish, and closes everything in reverse. `graceful`: goes on answering for as long
+   * as a connection may rest, but ends each with its answer, and says that it is not ready: then no caller meets a closed one.
+   */
+  stop(options?: { graceful?: boolean }): Promise<void>;
 }
 
+/** After how long a connection that nobody uses is closed. Whoever keeps connections, such as a proxy, must close them earlier. */
+const keepAliveMs = 5_000;
+const graceMs = keepAliveMs + 1_500;
 const providerTimeoutMs = 10_000;
 /** A read that waits for a refresh, which waits for its provider. */
 const longestRequestMs = 35_000;
@@ -80,6 +87,8 @@ const providerMaxBytes = 256 * 1024;
 /** Builds each part once, in order. What production needs is checked by parseConfig. */
 export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const log = overrides.log ?? createLogger(config.logLevel);
+  let stopping = false;
+  const isStopping = () => stopping;
   const closers: (() => unknown)[] = [];
 
   const database = await openDatabase({
@@ -188,6 +197,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     connectorRequests: features,
     pings,
     isUnavailable,
+    isStopping,
     log,
     headers,
   });
@@ -203,7 +213,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     fetch: (request) => router(request),
     async listen() {
       const tokenReads = createTokenReadRoute({ yoga, identify, recall, features, addressOf, headers });
-      const server = createHttpServer({ router, tokenReads, websocket, log, addressOf });
+      const server = createHttpServer({ router, tokenReads, websocket, log, isStopping, addressOf });
+      server.keepAliveTimeout = keepAliveMs;
       await new Promise<void>((resolve, reject) => {
         server.once('error', (error: NodeJS.ErrnoException) => {
           reject(
@@ -230,7 +241,9 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
       });
       return { url: `http://localhost:${(server.address() as AddressInfo).port}` };
     },
-    async stop() {
+    async stop({ graceful = false } = {}) {
+      stopping = true;
+      if (graceful) await wait(graceMs);
       for (const close of closers.splice(0).reverse()) await close();
     },
   };

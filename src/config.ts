@@ -24,6 +24,8 @@ export interface Config {
   operatorKey: Secret | null;
   admin: { issuer: string; audience: string; jwksUrl: string } | null;
   trustProxy: number;
+  /** Processes that serve; with more than one, this one only minds them. */
+  workers: number;
   allowedProviderHosts: string[];
   defaultPlan: Plan;
   auditRetentionDays: number;
@@ -63,6 +65,10 @@ export const variables = {
   ADMIN_AUDIENCE: { default: '', purpose: '`aud` of admin identity tokens' },
   ADMIN_JWKS_URL: { default: '', purpose: 'where the admin issuer publishes its keys' },
   TRUST_PROXY: { default: '0', purpose: 'number of reverse proxies in front whose X-Forwarded-For is believed' },
+  WORKERS: {
+    default: '1',
+    purpose: 'number of processes that share the port; more than one needs DATABASE_URL and REDIS_URL',
+  },
   ALLOWED_PROVIDER_HOSTS: {
     default: '',
     purpose:
@@ -141,6 +147,7 @@ const environment = z.object({
   ADMIN_AUDIENCE: z.string().describe('a text'),
   ADMIN_JWKS_URL: url(['http:', 'https:']).describe('the URL of a JWKS'),
   TRUST_PROXY: integer(0, 10).describe('a whole number from 0 to 10'),
+  WORKERS: integer(1, 64).describe('a whole number from 1 to 64'),
   ALLOWED_PROVIDER_HOSTS: z
     .string()
     .transform((value) => value.split(',').map((host) => host.trim().toLowerCase()))
@@ -225,7 +232,23 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   if (port === 0 && given.PUBLIC_URL === undefined) {
     faults.push('PORT holds 0, which takes any free port, so PUBLIC_URL must be set: redirect URIs are made of it.');
   }
+  const workers = values.WORKERS ?? 1;
+  if (workers > 1 && given.DATABASE_URL === undefined) {
+    faults.push(
+      `WORKERS holds ${workers}, but DATABASE_URL is not set: DATA_DIR belongs to one process; more than one worker needs DATABASE_URL.`,
+    );
+  }
+  if (workers > 1 && given.REDIS_URL === undefined) {
+    faults.push(
+      `WORKERS holds ${workers}, but REDIS_URL is not set: what happens on one worker reaches the others through Redis.`,
+    );
+  }
   const dataDir = values.DATA_DIR ?? '.data';
+  if (workers > 1 && dataDir === 'memory://' && given.ENCRYPTION_KEYS === undefined) {
+    faults.push(
+      `WORKERS holds ${workers}, but ENCRYPTION_KEYS is not set and DATA_DIR keeps nothing: each worker would have a key of its own.`,
+    );
+  }
   const { ADMIN_ISSUER: issuer, ADMIN_AUDIENCE: audience, ADMIN_JWKS_URL: jwksUrl } = values;
   const admin = issuer && audience && jwksUrl ? { issuer, audience, jwksUrl } : null;
   if (!admin && (given.ADMIN_ISSUER || given.ADMIN_AUDIENCE || given.ADMIN_JWKS_URL)) {
@@ -243,6 +266,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     operatorKey: required('OPERATOR_KEY', values.OPERATOR_KEY),
     admin,
     trustProxy: values.TRUST_PROXY ?? 0,
+    workers,
     allowedProviderHosts: values.ALLOWED_PROVIDER_HOSTS ?? [],
     defaultPlan: values.DEFAULT_PLAN ?? 'BUILDER',
     auditRetentionDays: values.AUDIT_RETENTION_DAYS ?? 365,

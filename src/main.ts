@@ -1,26 +1,63 @@
 import { randomBytes } from 'node:crypto';
+import cluster from 'node:cluster';
+import { fileURLToPath } from 'node:url';
 import { createApp } from './app.ts';
-import { parseConfig } from './config.ts';
+import { type Config, parseConfig } from './config.ts';
+import { createLogger } from './lib/logger.ts';
 import { Secret } from './lib/secret.ts';
 import { StartupError } from './lib/startup-error.ts';
+import { startWorkers } from './workers.ts';
 
-/** Longer than the longest request, which waits for its provider. */
+/** Longer than the longest request, which waits for its provider, after the time that idle connections are given. */
 const longestStopMs = 45_000;
+
+interface Serving {
+  /** Where, in words. */
+  at: string;
+  /** Answers whether all that was under way has finished. */
+  stop(signal: NodeJS.Signals): Promise<boolean>;
+}
+
+/** The service in this process. */
+async function serve(config: Config): Promise<Serving> {
+  const app = await createApp(config);
+  const { url } = await app.listen();
+  return {
+    at: url,
+    async stop(signal) {
+      setTimeout(() => process.exit(1), longestStopMs).unref(); // what is left then waits for what does not answer
+      await app.stop({ graceful: signal === 'SIGTERM' });
+      return true;
+    },
+  };
+}
+
+/** The service in processes of its own, which this one minds. */
+async function serveByWorkers(config: Config, env: Record<string, string>): Promise<Serving> {
+  const workers = await startWorkers({
+    count: config.workers,
+    entry: fileURLToPath(import.meta.url),
+    env,
+    log: createLogger(config.logLevel),
+  });
+  process.on('SIGHUP', () => void workers.restart());
+  return { at: `http://localhost:${workers.port}`, stop: () => workers.stop() };
+}
 
 try {
   const config = parseConfig(process.env);
   const generated = config.operatorKey ? null : randomBytes(24).toString('base64url');
-  const app = await createApp(generated ? { ...config, operatorKey: new Secret(generated) } : config);
-  const { url } = await app.listen();
+  const whole = generated ? { ...config, operatorKey: new Secret(generated) } : config;
+  const isMany = config.workers > 1 && cluster.isPrimary;
+  const serving = await (isMany ? serveByWorkers(config, generated ? { OPERATOR_KEY: generated } : {}) : serve(whole));
   if (generated) process.stdout.write(`OPERATOR_KEY of this run: ${generated}\n`);
-  process.stdout.write(`Listening on ${url}\n`);
+  if (cluster.isPrimary) process.stdout.write(`Listening on ${serving.at}\n`);
   let stopping = false;
-  const stop = () => {
+  const stop = (signal: NodeJS.Signals) => {
     if (stopping) return;
     stopping = true;
-    setTimeout(() => process.exit(1), longestStopMs).unref(); // what is left then waits for what does not answer
-    app.stop().then(
-      () => process.exit(0),
+    serving.stop(signal).then(
+      (finished) => process.exit(finished ? 0 : 1),
       () => process.exit(1),
     );
   };

@@ -35,6 +35,8 @@ const wrong: [name: string, value: string, expected: string][] = [
   ['ADMIN_JWKS_URL', 'file:///etc/keys', 'the URL of a JWKS'],
   ['TRUST_PROXY', 'true', 'a whole number from 0 to 10'],
   ['TRUST_PROXY', '11', 'a whole number from 0 to 10'],
+  ['WORKERS', '0', 'a whole number from 1 to 64'],
+  ['WORKERS', 'auto', 'a whole number from 1 to 64'],
   ['ALLOWED_PROVIDER_HOSTS', 'https://host', 'host names, comma-separated, without scheme or port'],
   ['ALLOWED_PROVIDER_HOSTS', 'host:8080', 'host names, comma-separated, without scheme or port'],
   ['ALLOWED_PROVIDER_HOSTS', 'host,,other', 'host names, comma-separated, without scheme or port'],
@@ -112,6 +114,22 @@ test('configuration: a port that is not known beforehand needs PUBLIC_URL, of wh
   expect(faultsOf({ PORT: '0', PUBLIC_URL: 'https://connect.example.com' })).toEqual([]);
 });
 
+test('configuration: more than one worker needs a database and events that are not of one process', () => {
+  const [database, redis] = [{ DATABASE_URL: 'postgresql://host/db' }, { REDIS_URL: 'redis://host' }];
+  const lacksDatabase =
+    'WORKERS holds 2, but DATABASE_URL is not set: DATA_DIR belongs to one process; more than one worker needs DATABASE_URL.';
+  const lacksRedis =
+    'WORKERS holds 2, but REDIS_URL is not set: what happens on one worker reaches the others through Redis.';
+  expect(faultsOf({ WORKERS: '2' })).toEqual([lacksDatabase, lacksRedis]);
+  expect(faultsOf({ WORKERS: '2', ...database })).toEqual([lacksRedis]);
+  expect(faultsOf({ WORKERS: '2', ...redis })).toEqual([lacksDatabase]);
+  expect(faultsOf({ WORKERS: '2', ...database, ...redis })).toEqual([]);
+  expect(faultsOf({ WORKERS: '2', ...database, ...redis, DATA_DIR: 'memory://' })).toEqual([
+    'WORKERS holds 2, but ENCRYPTION_KEYS is not set and DATA_DIR keeps nothing: each worker would have a key of its own.',
+  ]);
+  expect(faultsOf({ WORKERS: '1' })).toEqual([]);
+});
+
 test('T26. production refuses to start without keys of its own, and says both at once', () => {
   expect(faultsOf({ NODE_ENV: 'production' })).toEqual([
     expect.stringMatching(/^ENCRYPTION_KEYS is not set, but production needs it: .+\.$/),
@@ -176,6 +194,7 @@ test('configuration: what nobody sets has the default of the table, and producti
     operatorKey: null,
     admin: null,
     trustProxy: 0,
+    workers: 1,
     allowedProviderHosts: [],
     defaultPlan: 'BUILDER',
     auditRetentionDays: 365,

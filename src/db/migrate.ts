@@ -23,7 +23,7 @@ interface Connection {
  * Applies the checked-in migrations that are missing, each in its own transaction, and records them as Prisma's own
  * `migrate deploy` does, so that the two are interchangeable. Answers the names of those applied.
  */
-async function migrate(connection: Connection): Promise<string[]> {
+async function migrate(connection: Connection, wanted = migrationNames()): Promise<string[]> {
   await connection.run(`CREATE TABLE IF NOT EXISTS _prisma_migrations (
     id VARCHAR(36) PRIMARY KEY NOT NULL, checksum VARCHAR(64) NOT NULL, finished_at TIMESTAMPTZ,
     migration_name VARCHAR(255) NOT NULL, logs TEXT, rolled_back_at TIMESTAMPTZ,
@@ -32,7 +32,7 @@ async function migrate(connection: Connection): Promise<string[]> {
     'SELECT migration_name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL',
   );
   const done = new Set(rows.map((row) => row.migration_name));
-  const names = migrationNames().filter((name) => !done.has(name));
+  const names = wanted.filter((name) => !done.has(name));
   for (const name of names) {
     const sql = readFileSync(new URL(`${name}/migration.sql`, migrationsFolder), 'utf8');
     const checksum = createHash('sha256').update(sql).digest('hex');
@@ -61,16 +61,19 @@ export function migratePglite(pglite: PGlite): Promise<string[]> {
   });
 }
 
-/** Brings a PostgreSQL database up to date. Several instances may call it at once: they take turns. */
-export async function migratePostgres(databaseUrl: string): Promise<string[]> {
+/** Brings a PostgreSQL database up to date, or to those migrations. Several instances may call it at once: they take turns. */
+export async function migratePostgres(databaseUrl: string, wanted?: string[]): Promise<string[]> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
     await client.query('SELECT pg_advisory_lock(72707369)'); // the lock that Prisma's own migrate takes
-    return await migrate({
-      query: (sql, params) => client.query(sql, params),
-      run: (sql) => client.query(sql),
-    });
+    return await migrate(
+      {
+        query: (sql, params) => client.query(sql, params),
+        run: (sql) => client.query(sql),
+      },
+      wanted,
+    );
   } finally {
     await client.end();
   }

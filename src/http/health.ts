@@ -17,8 +17,9 @@ export type Pings = Readonly<Record<string, () => Promise<unknown>>>;
 
 const patienceMs = 3_000;
 
-/** Ready: every part answers. Tells which one does not, and no more. */
-export async function readyz(deps: { pings: Pings; log: Logger }): Promise<Response> {
+/** Ready: every part answers, and the service is to stay. Tells which part does not, and no more. */
+export async function readyz(deps: { pings: Pings; isStopping: () => boolean; log: Logger }): Promise<Response> {
+  if (deps.isStopping()) return Response.json({ status: 'stopping' }, { status: 503 });
   const parts = await Promise.all(
     Object.entries(deps.pings).map(async ([part, ping]) => {
       try {

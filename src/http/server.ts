@@ -26,6 +26,8 @@ export interface RouterDeps {
   pings: Pings;
   /** Whether an error only says that something the service needs does not answer for the moment. */
   isUnavailable: (error: unknown) => boolean;
+  /** Whether the service is about to end. */
+  isStopping: () => boolean;
   log: Logger;
   /** What every answer carries that does not say otherwise. */
   headers: Readonly<Record<string, string>>;
@@ -109,6 +111,7 @@ export function createHttpServer(deps: {
   websocket: Websocket;
   log: Logger;
   addressOf: (request: IncomingMessage) => string | null;
+  isStopping: () => boolean;
 }): Server {
   const { websocket } = deps;
   const adapter = createServerAdapter<{ req?: IncomingMessage }>((request, { req }) =>
@@ -132,6 +135,7 @@ export function createHttpServer(deps: {
       const ip = deps.addressOf(request);
       deps.log.info({ method: request.method, path, status: response.statusCode, ms, ip }, 'request');
     });
+    if (deps.isStopping()) response.setHeader('Connection', 'close');
     void answer(request, response);
   });
   server.on('upgrade', (request, socket, head) => {

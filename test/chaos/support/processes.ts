@@ -18,6 +18,8 @@ export interface ServiceProcess extends Service {
   /** Everything printed so far. */
   output(): string;
   isRunning(): boolean;
+  /** The same service, spoken to at another address, such as a proxy's, and under another name. */
+  at(url: string, host: string): Service;
   signal(name: NodeJS.Signals): void;
   /** Ends it at once, and waits until it has ended. */
   kill(): Promise<void>;
@@ -123,17 +125,12 @@ function serviceOf(
   // several hundred requests at once; what a process has not answered after this long it never will
   const agent = new Agent({ connections: 256, headersTimeout: 90_000, bodyTimeout: 90_000 });
   onTestFinished(() => agent.destroy());
-  const send = (target: string, init: { method: 'GET' | 'POST'; headers: Record<string, string>; body?: string }) =>
-    request(target, { dispatcher: agent, ...init });
   const stopped = async () => {
     const [code] = (await within(stopMs, 'the end of a process', exited)) as [number | null];
     return code;
   };
-  return {
-    pid: child.pid ?? 0,
-    url,
+  const at = (base: string, host: string): Service => ({
     config,
-    output,
     get logs() {
       return output().split('\n');
     },
@@ -143,13 +140,41 @@ function serviceOf(
         throw new Error('the clock of a process cannot be moved');
       },
     },
+    ...callsTo(agent, base, host),
+  });
+  return {
+    ...at(url, new URL(config.publicUrl).host),
+    get logs() {
+      return output().split('\n');
+    },
+    pid: child.pid ?? 0,
+    url,
+    output,
+    at,
+    isRunning: () => child.exitCode === null && child.signalCode === null,
+    signal: (name) => void child.kill(name),
+    async kill() {
+      child.kill('SIGKILL');
+      await stopped();
+    },
+    async stop() {
+      child.kill('SIGTERM');
+      return stopped();
+    },
+  };
+}
+
+function callsTo(agent: Agent, url: string, host: string): Pick<Service, 'app' | 'graphql'> {
+  const send = (target: string, init: { method: 'GET' | 'POST'; headers: Record<string, string>; body?: string }) =>
+    request(target, { dispatcher: agent, ...init, headers: { ...init.headers, host } });
+  return {
     app: {
       async fetch(incoming) {
         const { pathname, search } = new URL(incoming.url);
         const body = await incoming.text();
         const answer = await send(url + pathname + search, {
           method: incoming.method as 'GET' | 'POST',
-          headers: { ...Object.fromEntries(incoming.headers), host: new URL(config.publicUrl).host },
+          headers: Object.fromEntries(incoming.headers),
           ...(body && { body }),
         });
         return new Response(await answer.body.text(), {
@@ -169,16 +194,6 @@ function serviceOf(
       const body = (await answer.body.json()) as Partial<GraphqlAnswer>;
       const { data = null, errors = [] } = body;
       return { status: answer.statusCode, headers: headersOf(answer.headers), data, errors };
-    },
-    isRunning: () => child.exitCode === null && child.signalCode === null,
-    signal: (name) => void child.kill(name),
-    async kill() {
-      child.kill('SIGKILL');
-      await stopped();
-    },
-    async stop() {
-      child.kill('SIGTERM');
-      return stopped();
     },
   };
 }

@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs';
+import { expect, inject, test, vi } from 'vitest';
+import { connectUser } from '../support/scene.ts';
+import { editConnector, setStage } from '../support/stage.ts';
+import { listen, openWebSocket } from '../support/streams.ts';
+import { startReads } from './support/load.ts';
+import { startFleet } from './support/processes.ts';
+import { report, tally, useServices } from './support/rounds.ts';
+
+useServices();
+
+const workerCount = 2;
+const patience = { timeout: 60_000, interval: 50 };
+
+/** The processes that a process has started and that live. */
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return text === '' ? [] : text.split(' ').map(Number);
+}
+
+async function setScene() {
+  const fleet = await startFleet(1, {
+    WORKERS: String(workerCount),
+    REDIS_URL: inject('redisUrl') ?? '',
+    LOG_LEVEL: 'info',
+  });
+  const [service] = fleet.processes as [(typeof fleet.processes)[0]];
+  const stage = await setStage({ service });
+  await connectUser(stage, 'one');
+  return { service, stage };
+}
+
+test('workers share one port; SIGHUP replaces each with no failed request, and SIGTERM ends all', async () => {
+  const { service, stage } = await setScene();
+  const before = childrenOf(service.pid);
+  expect(before).toHaveLength(workerCount);
+  const load = await startReads(stage, 'one', () => service);
+  await vi.waitUntil(() => load.outcomes.length > 50, patience);
+
+  service.signal('SIGHUP');
+  await vi.waitUntil(() => service.output().includes('every worker was restarted'), patience);
+  const readBefore = load.outcomes.length;
+  await vi.waitUntil(() => load.outcomes.length > readBefore + 50, patience);
+  await load.stop();
+  report(`a rolling restart under load: ${tally(load.outcomes)}`);
+  expect(new Set(load.outcomes)).toEqual(new Set(['CurrentAppUserConnection']));
+  const after = childrenOf(service.pid);
+  expect(after).toHaveLength(workerCount);
+  expect(after.filter((pid) => before.includes(pid))).toEqual([]);
+
+  expect(await service.stop()).toBe(0);
+  for (const pid of after) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+});
+
+test('a worker that dies is replaced, and the log says so; what happens on one reaches streams on the other', async () => {
+  const { service, stage } = await setScene();
+  const before = childrenOf(service.pid);
+  process.kill(before[0]!, 'SIGKILL');
+  await vi.waitUntil(() => {
+    const now = childrenOf(service.pid);
+    return now.length === workerCount && !now.includes(before[0]!);
+  }, patience);
+  expect(service.output()).toContain('a worker died: another takes its place');
+
+  // several streams, so that both workers have some
+  const { ws } = await listen(service);
+  const headers = await stage.app.user('one');
+  const streams = Array.from({ length: 6 }, () => openWebSocket(ws, headers, stage.connector.id, stage.app.origin));
+  const tell = async () => (await Promise.all(streams.map((stream) => stream.next()))).map(({ status }) => status);
+  expect(new Set(await tell())).toEqual(new Set(['CONNECTED']));
+  await editConnector(stage, { scopes: ['openid', 'email', 'calendar.read', 'calendar.write'] });
+  expect(new Set(await tell())).toEqual(new Set(['RECONNECT_REQUIRED']));
+});
