@@ -22,12 +22,16 @@ const headers = {
 
 /** The redirect URI: `/api/external-auth/callback`, and below it one of its own for each custom connector. */
 export async function oauthCallback(deps: ConnectDeps, request: Request, address: string | null): Promise<Response> {
-  const waitSeconds = address === null ? 0 : deps.limits.refusedFor('callbacks', address);
-  if (waitSeconds > 0) return answer(pageWithoutFlow(new RateLimitedError(waitSeconds)), request);
   const response = await answerCallback(deps, request);
   const belongsToNoFlow = response.status === 400 && !response.headers.has('Set-Cookie');
-  if (address !== null && belongsToNoFlow) await deps.limits.take('callbacks', address).catch(() => {}); // the next one
-  return response;
+  if (address === null || !belongsToNoFlow) return response; // whoever comes back from a provider is never held up
+  try {
+    await deps.limits.take('callbacks', address);
+    return response;
+  } catch (error) {
+    if (!(error instanceof RateLimitedError)) throw error;
+    return answer(pageWithoutFlow(error), request);
+  }
 }
 
 async function answerCallback(deps: ConnectDeps, request: Request): Promise<Response> {

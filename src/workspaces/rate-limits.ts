@@ -6,15 +6,15 @@ import { RateLimitedError } from './errors.ts';
 /** What is limited, and how often a minute it may happen: far more than anybody does who means well. */
 export const defaultRateLimits = {
   /** Flows that one person begins. */
-  connects: 30,
+  connects: 120,
   /** Flows that browsers at one address begin. */
-  'connects-by-address': 300,
+  'connects-by-address': 3_000,
   /** Callbacks from one address that belong to no flow. */
   callbacks: 300,
   /** Reads of one user's tokens, or of what an app shares, at one instance. */
-  'token-reads': 6_000,
+  'token-reads': 60_000,
   /** All reads of one app, at one instance. */
-  'token-reads-by-app': 60_000,
+  'token-reads-by-app': 600_000,
   /** Tokens of one connection that are said to be refused by the provider. */
   'rejected-tokens': 10,
   /** Credentials from one address that are not good. */
