@@ -37,20 +37,27 @@ function rootField(path: string) {
   return { name, operation: typeName.toLowerCase(), field: found };
 }
 
-/** All that can be read without arguments, a few steps deep. Members of a union are told apart by alias. */
-function selection(outputType: GraphQLOutputType, depth: number, prefix = ''): string {
+/** All that can be read without arguments, a few steps deep. What members of a union call alike and is of several types has an alias. */
+function selection(
+  outputType: GraphQLOutputType,
+  depth: number,
+  aliases: (field: string) => string = () => '',
+): string {
   const type = getNamedType(outputType);
   if (isLeafType(type)) return '';
   if (isAbstractType(type)) {
     const possible = schema.getPossibleTypes(type);
-    const members = possible.map((member) => `... on ${member.name} ${selection(member, depth, `${member.name}_`)}`);
-    const hasErrors = possible.some((member) => member.getInterfaces().some(({ name }) => name === 'UserError'));
-    const error = hasErrors ? '... on UserError { code message }' : '';
-    return `{ __typename ${error} ${members.join(' ')} }`;
+    const typesOf = (field: string) =>
+      new Set(possible.flatMap((member) => String(member.getFields()[field]?.type ?? '') || []));
+    const members = possible.map(
+      (member) =>
+        `... on ${member.name} ${selection(member, depth, (field) => (typesOf(field).size > 1 ? `${member.name}_${field}: ` : ''))}`,
+    );
+    return `{ __typename ${members.join(' ')} }`;
   }
   const fields = Object.values(type.getFields())
     .filter((own) => own.args.length === 0 && (isLeafType(getNamedType(own.type)) || depth > 0))
-    .map((own) => `${prefix && `${prefix}${own.name}: `}${own.name} ${selection(own.type, depth - 1)}`);
+    .map((own) => `${aliases(own.name)}${own.name} ${selection(own.type, depth - 1)}`);
   return `{ __typename ${fields.join(' ')} }`;
 }
 
