@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { field, type Service } from '../support/harness.ts';
 import { disconnectAppUser, readToken, returnOf } from '../support/journey.ts';
 import { consentAt } from '../support/local-provider.ts';
@@ -154,6 +154,8 @@ async function sample(world: World, beganAt: number): Promise<Sample[]> {
   let readsBefore = 0;
   while (!world.isOver) {
     await sleep(sampleMs);
+    const dead = world.fleet.processes.find((service) => !service.isRunning());
+    if (dead) throw new Error(`a process of the service ended: ${dead.output().slice(-2_000)}`);
     const pool = await world.fleet.sql
       .query<{ count: number }>(
         `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
@@ -189,16 +191,21 @@ test(`two instances for ${minutes} minutes, with access tokens of 5 s and two re
     isDisturbed: false,
     isOver: false,
   };
+  onTestFinished(() => {
+    world.isOver = true;
+  });
   const beganAt = performance.now();
   const restarts: number[] = [];
   const lives = Promise.all([...userIds.map((userId) => live(world, userId)), edit(world)]);
   const sampled = sample(world, beganAt);
+  const died = sampled.then(() => {}); // only its failure comes before the end
+  const until = (ms: number) => Promise.race([sleep(ms - (performance.now() - beganAt)), died]);
   for (const part of [1, 2]) {
-    await sleep((minutes * 60_000 * part) / 3 - (performance.now() - beganAt));
+    await until((minutes * 60_000 * part) / 3);
     restarts.push((performance.now() - beganAt) / 60_000);
     await restartBoth(world, [postgres, redis]);
   }
-  await sleep(minutes * 60_000 - (performance.now() - beganAt));
+  await until(minutes * 60_000);
   world.isOver = true;
   const samples = await sampled;
   await lives;
