@@ -28,6 +28,8 @@ export type ReadPrepared = <Row extends object>(
 export interface Database {
   db: Db;
   readPrepared: ReadPrepared;
+  /** The connections to the server; null where the database is embedded. */
+  pool: Pick<pg.Pool, 'totalCount' | 'idleCount' | 'waitingCount'> | null;
   close: () => Promise<void>;
 }
 
@@ -62,6 +64,7 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
       db,
       readPrepared: async <Row extends object>(statement: PreparedStatement, values: readonly (string | null)[]) =>
         (await pool.query<Row>({ ...statement, values: [...values] })).rows,
+      pool,
       close: () => db.$disconnect(),
     };
   }
@@ -80,6 +83,7 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
       db,
       // through Prisma, whose transactions have the one connection to themselves
       readPrepared: ({ text }, values) => db.$queryRawUnsafe(text, ...values),
+      pool: null,
       async close() {
         await db.$disconnect();
         if (!location.pglite) await pglite.close();
