@@ -79,7 +79,7 @@ export function createRouter(deps: RouterDeps): Router {
     try {
       return await route(request, address, exchange);
     } catch (error) {
-      deps.log.error({ err: error }, 'a request failed');
+      deps.log.error({ err: error, requestId: exchange?.requestId }, 'a request failed');
       if (deps.isUnavailable(error)) {
         return new Response(unavailableSentence(error), { status: 503, headers: { 'Retry-After': '5' } });
       }
@@ -125,7 +125,9 @@ export function createHttpServer(deps: {
   );
   const answer = async (request: IncomingMessage, response: ServerResponse, exchange: Exchange) => {
     const passed = await deps.tokenReads(request, response, exchange);
-    if (passed) await adapter.handle(passed, response, { exchange });
+    if (!passed) return;
+    response.setHeader('X-Request-Id', exchange.requestId);
+    await adapter.handle(passed, response, { exchange });
   };
   const timeouts = {
     headersTimeout: headersTimeoutMs,
@@ -134,13 +136,16 @@ export function createHttpServer(deps: {
     maxHeaderSize: maxHeaderBytes,
   };
   const server = createServer(timeouts, (request, response) => {
-    const exchange = beginExchange(undefined);
+    const exchange = beginExchange(request.headers['x-request-id']);
     response.once('close', () => {
       const path = pathOf(request); // without the query, which may hold a code
       deps.metrics.httpRequest(routeOf(path), response.statusCode, exchange);
-      const ms = Math.round(performance.now() - exchange.startedAt);
+      if (!deps.log.isLevelEnabled('info')) return;
+      const { requestId, startedAt, operation, outcome } = exchange;
+      const ms = Math.round(performance.now() - startedAt);
       const ip = deps.addressOf(request);
-      deps.log.info({ method: request.method, path, status: response.statusCode, ms, ip }, 'request');
+      const { method } = request;
+      deps.log.info({ method, path, operation, outcome, status: response.statusCode, ms, ip, requestId }, 'request');
     });
     if (deps.isStopping()) response.setHeader('Connection', 'close');
     void answer(request, response, exchange);
@@ -169,8 +174,6 @@ function pathOf(request: IncomingMessage): string {
 
 /** Who is behind the given number of our own proxies: each appends the address it was called from to X-Forwarded-For. */
 export function clientAddress(request: IncomingMessage, trustProxy: number): string | null {
-  const forwarded = String(request.headers['x-forwarded-for'] ?? '')
-    .split(',')
-    .map((address) => address.trim());
-  return (trustProxy > 0 && forwarded.at(-trustProxy)) || (request.socket.remoteAddress ?? null);
+  const forwarded = trustProxy > 0 && request.headers['x-forwarded-for'];
+  return (forwarded && String(forwarded).split(',').at(-trustProxy)?.trim()) || (request.socket.remoteAddress ?? null);
 }

@@ -126,14 +126,15 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     const { headers } = request;
     if (headers.origin !== undefined || !headers.authorization?.startsWith('Bearer apk_')) return request;
     const read = request.method === 'GET' && base44TokenRead(request.url ?? '');
-    if (read) return send(response, await readByPath(request, read).catch(() => null), deps.headers) ? null : request;
+    if (read)
+      return send(response, await readByPath(request, read).catch(() => null), deps.headers, exchange) ? null : request;
     const type = answerType(request);
     if (type === null) return request;
     const body = await readBody(request);
     if (body === null) return null; // the caller went away
     const answer = await runOperation(request, type, body, exchange).catch(() => null);
     if (!answer) exchange.outcome = null;
-    return send(response, answer, deps.headers) ? null : Object.assign(request, { body });
+    return send(response, answer, deps.headers, exchange) ? null : Object.assign(request, { body });
   };
 }
 
@@ -143,7 +144,12 @@ interface Answer {
   body: unknown;
 }
 
-function send(response: ServerResponse, answer: Answer | null, always: TokenReadDeps['headers']): boolean {
+function send(
+  response: ServerResponse,
+  answer: Answer | null,
+  always: TokenReadDeps['headers'],
+  { requestId }: Exchange,
+): boolean {
   if (!answer) return false;
   const body = JSON.stringify(answer.body);
   const { status, headers } = answer;
@@ -152,6 +158,7 @@ function send(response: ServerResponse, answer: Answer | null, always: TokenRead
     ...headers,
     'Cache-Control': 'no-store',
     'Content-Length': Buffer.byteLength(body),
+    'X-Request-Id': requestId,
   });
   response.end(body);
   return true;
