@@ -196,7 +196,10 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     graphiql,
     graphiqlTabs: overrides.graphiqlTabs ?? (() => []),
   });
-  const pings = { database: () => db.$queryRaw`SELECT 1`, ...(redis && { redis: () => redis.ping() }) };
+  const pings = {
+    database: async () => ((await database.pendingMigrations()).length > 0 ? 'migrations pending' : null),
+    ...(redis && { redis: () => redis.ping() }),
+  };
   const audited = { identify, exportAudit: (...args: Parameters<ExportAudit>) => exportAudit(parts, ...args) };
   const adminIssuer = admin?.issuer ?? null;
   const mcp = createMcpRoute({ yoga, features, identify, log, adminIssuer, isOnlyInstance: config.redisUrl === null });
