@@ -20,7 +20,13 @@ function samplesOf(families: Map<string, Family>, name: string): Record<string, 
   return Object.fromEntries(samples.map(({ labels, value }) => [Object.values(labels).join(' '), value]));
 }
 
-test('every metric that is documented is served, and no other of the project', async () => {
+/** The metrics that a dashboard's or a rule's expressions name, as their families are called. */
+function metricsIn(text: string): string[] {
+  const names = [...text.matchAll(/\b(?:connectors|process|nodejs)_[a-z0-9_]+/g)].map(([name]) => name);
+  return [...new Set(names.map((name) => name.replace(/_bucket$/, '')))];
+}
+
+test('every metric that is documented, charted or alerted on is served, and no other of the project', async () => {
   const documented = readFileSync(new URL('../../docs/observability.md', import.meta.url), 'utf8');
   const families = await scrape(await startService());
   const served = [...families.keys()].filter((name) => name.startsWith('connectors_'));
@@ -29,6 +35,11 @@ test('every metric that is documented is served, and no other of the project', a
   expect([...families.keys()]).toEqual(
     expect.arrayContaining(['process_cpu_seconds_total', 'nodejs_eventloop_lag_seconds']),
   );
+  for (const file of ['prometheus/alerts.yml', 'grafana/app-user-connectors.json']) {
+    const named = metricsIn(readFileSync(new URL(`../../ops/${file}`, import.meta.url), 'utf8'));
+    expect(named.length).toBeGreaterThan(5);
+    expect(named.filter((name) => !families.has(name))).toEqual([]);
+  }
 });
 
 test('requests, operations, reads, refreshes, sockets and the outbox are counted; no label holds what callers make up', async () => {
