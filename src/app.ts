@@ -9,7 +9,7 @@ import { keepAlive } from './connections/keep-alive.ts';
 import { createRefresh } from './connections/refresh.ts';
 import { drainOutbox } from './connections/revoke.ts';
 import { rotateAtStart } from './connections/rotate-keys.ts';
-import { createFindForRead, deleteExpiredFlows } from './connections/store.ts';
+import { createFindForRead, deleteExpiredFlows, outboxBacklog } from './connections/store.ts';
 import { createWatchStatus } from './connections/status.ts';
 import { deleteOldRequests } from './connectors/request.ts';
 import { createResolveServer, type ResolveServer } from './connectors/server.ts';
@@ -20,6 +20,8 @@ import { isDatabaseUnavailable } from './db/unavailable.ts';
 import { createDatabaseClock } from './db/clock.ts';
 import { openCounting, shareStatusEvents } from './events/redis.ts';
 import type { Features } from './graphql/context.ts';
+import { rootFieldNames } from './graphql/operation.ts';
+import { schema } from './graphql/schema.ts';
 import type { GraphiqlTab } from './http/graphiql.ts';
 import { createGraphqlYoga } from './http/graphql.ts';
 import { createMcpRoute } from './http/mcp.ts';
@@ -32,6 +34,7 @@ import { type Clock, systemClock } from './lib/clock.ts';
 import { createInFlight } from './lib/in-flight.ts';
 import { createLogger, type Logger } from './lib/logger.ts';
 import { Secret } from './lib/secret.ts';
+import { createMetrics } from './observability/metrics.ts';
 import { StartupError } from './lib/startup-error.ts';
 import { UnavailableError } from './lib/unavailable-error.ts';
 import { createStatusEvents } from './events/status-events.ts';
@@ -99,9 +102,15 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   });
   closers.push(database.close);
   const keyring: Keyring = config.keyring ?? parseKeyring(developmentKeys(config.dataDir));
-  const { db, readPrepared } = database;
+  const { db, readPrepared, pool } = database;
   const sharedClock = config.databaseUrl && !overrides.clock ? await createDatabaseClock(db) : null;
   const clock = overrides.clock ?? sharedClock ?? systemClock;
+  const metrics = createMetrics({
+    operations: rootFieldNames(schema),
+    outbox: () => outboxBacklog(db),
+    now: () => clock.now(),
+    pool: pool && (() => pool),
+  });
   const readAudit = createReadAudit({ db, clock, log });
   closers.push(readAudit.stop);
 
@@ -132,7 +141,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   closers.push(worker.stop);
   const { track, drain } = createInFlight();
   closers.push(drain);
-  const parts = { db, clock, keyring, fetch, resolveServer, events, log, wakeWorker: worker.wake, track };
+  const parts = { db, clock, keyring, fetch, resolveServer, events, log, metrics, wakeWorker: worker.wake, track };
   const { refreshTimeoutMs } = overrides;
   const refresh = createRefresh({ ...parts, ...(refreshTimeoutMs && { refreshTimeoutMs }) });
   worker.start({ run: () => drainOutbox(parts), everyMs: 5_000, onWake: true });
@@ -159,7 +168,10 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     limits,
     findForRead: createFindForRead(readPrepared),
     background,
-    noteTokenRead: readAudit.note,
+    noteTokenRead(caller, read) {
+      metrics.tokenRead(read.outcome);
+      readAudit.note(caller, read);
+    },
     refresh,
     watchStatus: createWatchStatus(parts),
     publicUrl,
@@ -180,10 +192,14 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     identify,
     isUnavailable,
     log,
+    metrics,
     graphiql,
     graphiqlTabs: overrides.graphiqlTabs ?? (() => []),
   });
-  const pings = { database: () => db.$queryRaw`SELECT 1`, ...(redis && { redis: () => redis.ping() }) };
+  const pings = {
+    database: async () => ((await database.pendingMigrations()).length > 0 ? 'migrations pending' : null),
+    ...(redis && { redis: () => redis.ping() }),
+  };
   const audited = { identify, exportAudit: (...args: Parameters<ExportAudit>) => exportAudit(parts, ...args) };
   const adminIssuer = admin?.issuer ?? null;
   const mcp = createMcpRoute({ yoga, features, identify, log, adminIssuer, isOnlyInstance: config.redisUrl === null });
@@ -200,20 +216,22 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     isStopping,
     log,
     headers,
+    metrics,
   });
   const websocket = createWebsocket({
     yoga,
     identify,
     log,
     addressOf,
+    metrics,
     originIsKnown: async (origin) => origin === publicUrl || originIsKnown(db, origin),
   });
 
   return {
     fetch: (request) => router(request),
     async listen() {
-      const tokenReads = createTokenReadRoute({ yoga, identify, recall, features, addressOf, headers });
-      const server = createHttpServer({ router, tokenReads, websocket, log, isStopping, addressOf });
+      const tokenReads = createTokenReadRoute({ yoga, identify, recall, features, metrics, addressOf, headers });
+      const server = createHttpServer({ router, tokenReads, websocket, log, metrics, isStopping, addressOf });
       server.keepAliveTimeout = keepAliveMs;
       await new Promise<void>((resolve, reject) => {
         server.once('error', (error: NodeJS.ErrnoException) => {

@@ -20,6 +20,12 @@ import { insist } from './insist.ts';
 import { queueRevocation } from './outbox.ts';
 import * as store from './store.ts';
 
+/** Counts what refreshes come to. */
+export interface RefreshMetrics {
+  refresh(providerKey: string, verdict: OAuthVerdict['kind'] | 'refreshed'): void;
+  leaseWait(): void;
+}
+
 export interface RefreshDeps {
   db: Db;
   clock: Clock;
@@ -28,6 +34,7 @@ export interface RefreshDeps {
   resolveServer: ResolveServer;
   events: StatusEvents;
   log: Logger;
+  metrics: RefreshMetrics;
   wakeWorker: () => void;
   /** A stop waits for what is tracked. */
   track: InFlight['track'];
@@ -95,6 +102,7 @@ async function fenced(deps: RefreshDeps, connectionId: string, version: number):
       return { kind: 'unavailable', retryAfterSeconds: secondsUntil(row.retryAt, now), misconfigured: false };
     }
     const isAbandoned = row.attemptedAt !== null && row.leaseUntil !== null && row.leaseUntil <= now;
+    if (turn === 0) deps.metrics.leaseWait();
     await sleep(isAbandoned ? graceMs : Math.min(firstPollMs * 2 ** turn, longestPollMs) * (1 + Math.random()));
     if (isAbandoned) abandoned = row.leaseToken;
   }
@@ -184,6 +192,7 @@ async function attempt(deps: RefreshDeps, row: ForRefresh, lease: Lease): Promis
     if (!(error instanceof OAuthError)) throw error;
     return mayLeave ? failed(deps, row, leaseToken, error.verdict) : { kind: 'overtaken' };
   }
+  deps.metrics.refresh(connector.providerKey, 'refreshed');
   return succeeded(deps, row, leaseToken, server, grant);
 }
 
@@ -242,6 +251,7 @@ async function failed(
   const { connectorId } = row.connection;
   const afterLostAnswer = row.attemptedAt !== null;
   deps.log.warn({ connectionId, connectorId, verdict, afterLostAnswer }, 'a refresh failed');
+  deps.metrics.refresh(row.connection.connector.providerKey, verdict.kind);
   await noteRefusal(deps, row.connection.connector, verdict);
   if (verdict.kind === 'reauthorize') {
     // refused for good, unless somebody else has stored newer tokens: then it was a race

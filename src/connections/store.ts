@@ -752,6 +752,16 @@ export async function parkWhereAnotherStands(tx: Tx, id: string, grant: ClientGr
   return true;
 }
 
+/** How many items wait to be done at some time, and since when the first of them has been due. */
+export async function outboxBacklog(db: Db): Promise<{ items: number; oldestDueAt: Date | null }> {
+  const { _count, _min } = await db.outboxItem.aggregate({
+    where: { doneAt: null, dueAt: { not: null } },
+    _count: true,
+    _min: { dueAt: true },
+  });
+  return { items: _count, oldestDueAt: _min.dueAt };
+}
+
 /** Takes due work for itself until `leaseUntil`. Workers do not wait for each other. */
 export async function claimOutbox(db: Db, now: Date, leaseUntil: Date, limit: number) {
   const rows = await db.$queryRaw<{ id: string }[]>`

@@ -28,6 +28,10 @@ export type ReadPrepared = <Row extends object>(
 export interface Database {
   db: Db;
   readPrepared: ReadPrepared;
+  /** The connections to the server; null where the database is embedded. */
+  pool: Pick<pg.Pool, 'totalCount' | 'idleCount' | 'waitingCount'> | null;
+  /** The migrations of this version that the database lacks. */
+  pendingMigrations: () => Promise<string[]>;
   close: () => Promise<void>;
 }
 
@@ -62,6 +66,8 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
       db,
       readPrepared: async <Row extends object>(statement: PreparedStatement, values: readonly (string | null)[]) =>
         (await pool.query<Row>({ ...statement, values: [...values] })).rows,
+      pool,
+      pendingMigrations: () => pendingMigrations(db),
       close: () => db.$disconnect(),
     };
   }
@@ -80,6 +86,8 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
       db,
       // through Prisma, whose transactions have the one connection to themselves
       readPrepared: ({ text }, values) => db.$queryRawUnsafe(text, ...values),
+      pool: null,
+      pendingMigrations: () => pendingMigrations(db),
       async close() {
         await db.$disconnect();
         if (!location.pglite) await pglite.close();
@@ -99,13 +107,16 @@ async function assertMigrated(db: Db): Promise<void> {
   >`SELECT to_regclass('_prisma_migrations') IS NOT NULL AS exists`.catch(() => {
     throw new StartupError('DATABASE_URL names a database that cannot be reached: check its host, name and user.');
   });
-  const rows = table?.exists
-    ? await db.$queryRaw<{ name: string }[]>`
-        SELECT migration_name AS name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`
-    : [];
-  const missing = migrationNames().filter((name) => !rows.some((row) => row.name === name));
+  const missing = table?.exists ? await pendingMigrations(db) : migrationNames();
   if (missing.length > 0) {
     await db.$disconnect();
     throw new StartupError(`The database lacks ${missing.length} of the migrations: run \`npm run db:migrate\` first.`);
   }
+}
+
+async function pendingMigrations(db: Db): Promise<string[]> {
+  const rows = await db.$queryRaw<{ name: string }[]>`
+    SELECT migration_name AS name FROM _prisma_migrations WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`;
+  const applied = new Set(rows.map(({ name }) => name));
+  return migrationNames().filter((name) => !applied.has(name));
 }

@@ -7,7 +7,7 @@ import type { StatusEvents, StatusTopic } from './status-events.ts';
 /** Events that every instance on the same Redis hears. */
 export interface SharedStatusEvents extends StatusEvents {
   /** Settles when Redis answers, and tells this instance what the others say. */
-  ping(): Promise<void>;
+  ping(): Promise<null>;
   disconnect: () => void;
 }
 
@@ -101,6 +101,7 @@ export function shareStatusEvents(
     async ping() {
       if (!isListening) throw new Error('this instance does not hear the others');
       await publisher.ping();
+      return null;
     },
     disconnect() {
       clearInterval(heartbeat);

@@ -4,6 +4,7 @@ import type { WatchStatus } from '../connections/status.ts';
 import type { TokenDeps } from '../connections/token.ts';
 import type { ConnectorDeps } from '../connectors/manage.ts';
 import type { Plan } from '../db/generated/prisma/enums.ts';
+import type { Exchange } from '../observability/exchange.ts';
 import { type Caller, CallerOutdated } from '../workspaces/caller.ts';
 
 /** What the features need, built once in app.ts. */
@@ -18,6 +19,8 @@ export interface GraphqlContext {
   /** Tells again who calls, by the same credentials: they may not be worth now what they were when the operation began. */
   identify: () => Promise<Caller>;
   features: Features;
+  /** What is told of the operation when it has ended. */
+  exchange: Exchange;
   request: StartingRequest;
   /** Adds a cookie to the answer. Without effect over WebSocket, where no flow is bound to one. */
   setCookie: (cookie: FlowCookie) => void;

@@ -1,5 +1,6 @@
 import { builder } from './builder.ts';
 import './errors.ts';
+import { noteOutcomes } from './operation.ts';
 import './types/viewer.ts';
 import './types/workspace.ts';
 import './types/availability.ts';
@@ -21,4 +22,4 @@ builder.mutationType({
 builder.subscriptionType({ description: 'What can be watched, over WebSocket (graphql-transport-ws) or SSE.' });
 
 /** The whole API. Printed to schema.graphql. */
-export const schema = builder.toSchema();
+export const schema = noteOutcomes(builder.toSchema());

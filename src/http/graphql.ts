@@ -10,9 +10,12 @@ import { DomainError } from '../lib/domain-error.ts';
 import { unavailableSentence } from './health.ts';
 import type { Credentials } from '../identity/caller.ts';
 import type { Logger } from '../lib/logger.ts';
+import { beginExchange, type Exchange } from '../observability/exchange.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import type { Caller } from '../workspaces/caller.ts';
 import { setCookieHeader } from './cookies.ts';
 import { graphiqlOptions, graphiqlPage, graphiqlPolicy, type GraphiqlTab } from './graphiql.ts';
+import { observeOperations } from './observe-operations.ts';
 
 export interface GraphqlRouteDeps {
   features: Features;
@@ -20,6 +23,7 @@ export interface GraphqlRouteDeps {
   /** Whether an error only says that something the service needs does not answer for the moment. */
   isUnavailable: (error: unknown) => boolean;
   log: Logger;
+  metrics: Metrics;
   graphiql: boolean;
   /** Asked at every load of the page. */
   graphiqlTabs: () => GraphiqlTab[];
@@ -33,6 +37,8 @@ export interface SocketContext {
 /** What a request over HTTP brings along besides itself. */
 export interface RequestContext {
   address: string | null;
+  /** What is told of it, where somebody does. */
+  exchange?: Exchange;
 }
 
 /** What an operation brings along that an assistant asks for. */
@@ -76,12 +82,18 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
         });
       },
     },
-    async context({ request, socket, assistant, address = null }): Promise<GraphqlContext> {
+    async context({
+      request,
+      socket,
+      assistant,
+      address = null,
+      exchange = beginExchange(undefined),
+    }): Promise<GraphqlContext> {
       if (socket) {
         const caller = await socket.caller();
         const started = { origin: socket.origin, secFetchSite: null, address: socket.address };
         const identify = socket.caller;
-        return { caller, identify, features: deps.features, request: started, setCookie: () => {} };
+        return { caller, identify, features: deps.features, exchange, request: started, setCookie: () => {} };
       }
       const header = (name: string) => request.headers.get(name);
       const credentials = {
@@ -99,11 +111,13 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
         caller: await identify(),
         identify,
         features: deps.features,
+        exchange,
         request: { origin: header('origin'), secFetchSite: header('sec-fetch-site'), address },
         setCookie: (cookie) => cookies.set(request, [...(cookies.get(request) ?? []), cookie]),
       };
     },
     plugins: [
+      observeOperations(deps),
       {
         onParse({ setParseFn }: { setParseFn: (parse: typeof parseWithinLimits) => void }) {
           setParseFn(parseWithinLimits);

@@ -12,19 +12,20 @@ export function healthz(): Response {
   return Response.json({ status: 'ok' });
 }
 
-/** The parts that the service needs, by name: each settles when the part answers. */
-export type Pings = Readonly<Record<string, () => Promise<unknown>>>;
+/** The parts that the service needs, by name: each settles when the part answers, with null or what else it lacks. */
+export type Pings = Readonly<Record<string, () => Promise<string | null>>>;
 
 const patienceMs = 3_000;
 
-/** Ready: every part answers, and the service is to stay. Tells which part does not, and no more. */
+/** Ready: every part answers, and the service is to stay. Tells which part does not, or what it lacks, and no more. */
 export async function readyz(deps: { pings: Pings; isStopping: () => boolean; log: Logger }): Promise<Response> {
   if (deps.isStopping()) return Response.json({ status: 'stopping' }, { status: 503 });
   const parts = await Promise.all(
     Object.entries(deps.pings).map(async ([part, ping]) => {
       try {
-        await Promise.race([ping(), refuseAfter(patienceMs)]);
-        return [part, 'ok'] as const;
+        const lacks = await Promise.race([ping(), refuseAfter(patienceMs)]);
+        if (lacks !== null) deps.log.error({ part, lacks }, 'a part is not ready');
+        return [part, lacks ?? 'ok'] as const;
       } catch (error) {
         deps.log.error({ err: error, part }, 'a part does not answer');
         return [part, 'unavailable'] as const;

@@ -3,6 +3,8 @@ import { createServerAdapter } from '@whatwg-node/server';
 import type { ConnectDeps } from '../connections/connect.ts';
 import { type RequestDeps, requestPath } from '../connectors/request.ts';
 import type { Logger } from '../lib/logger.ts';
+import { beginExchange, type Exchange } from '../observability/exchange.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { type AuditExportDeps, auditExport } from './audit-export.ts';
 import { base44Compat, type Base44Deps, base44Path } from './base44-compat.ts';
 import { adminConsole, consolePath } from './console.ts';
@@ -10,6 +12,7 @@ import { connectorRequest } from './connector-request.ts';
 import { type McpRoute, mcpPath, resourceMetadataPath } from './mcp.ts';
 import { limitBody, refuseGraphqlRequest, type Yoga } from './graphql.ts';
 import { healthz, type Pings, readyz, unavailableSentence } from './health.ts';
+import { metricsRoute } from './metrics.ts';
 import { oauthCallback } from './oauth-callback.ts';
 import type { TokenReadRoute } from './token-read.ts';
 import type { Websocket } from './websocket.ts';
@@ -29,6 +32,7 @@ export interface RouterDeps {
   /** Whether the service is about to end. */
   isStopping: () => boolean;
   log: Logger;
+  metrics: Metrics;
   /** What every answer carries that does not say otherwise. */
   headers: Readonly<Record<string, string>>;
 }
@@ -37,22 +41,22 @@ const callback = /^\/api\/external-auth\/callback(\/[A-Za-z0-9_.-]{1,200})?$/;
 
 const auditPath = /^\/api\/workspaces\/([A-Za-z0-9_.-]{1,200})\/audit\.ndjson$/;
 
-/** Answers a request that came from an address, where that is known. */
-export type Router = (request: Request, address?: string | null) => Promise<Response>;
+/** Answers a request that came from an address, and of which an exchange is told, where they are known. */
+export type Router = (request: Request, address?: string | null, exchange?: Exchange) => Promise<Response>;
 
 /** Every route, as one function of a request. A bug is logged here, once, and answered with 500. */
 export function createRouter(deps: RouterDeps): Router {
-  async function graphql(request: Request, address: string | null): Promise<Response> {
+  async function graphql(request: Request, address: string | null, exchange?: Exchange): Promise<Response> {
     const refusal = refuseGraphqlRequest(request, deps.graphiql);
     if (refusal) return refusal;
     const limited = await limitBody(request);
-    return limited instanceof Response ? limited : deps.yoga.fetch(limited, { address });
+    return limited instanceof Response ? limited : deps.yoga.fetch(limited, { address, ...(exchange && { exchange }) });
   }
 
-  async function route(request: Request, address: string | null): Promise<Response> {
+  async function route(request: Request, address: string | null, exchange?: Exchange): Promise<Response> {
     if (!URL.canParse(request.url)) return new Response('Bad Request', { status: 400 }); // a malformed Host header
     const { pathname } = new URL(request.url);
-    if (pathname === '/graphql') return graphql(request, address);
+    if (pathname === '/graphql') return graphql(request, address, exchange);
     if (callback.test(pathname)) return oauthCallback(deps.connect, request, address);
     if (pathname === mcpPath) return deps.mcp.handle(request, address);
     if (pathname === requestPath) return connectorRequest(deps.connectorRequests, request);
@@ -66,23 +70,24 @@ export function createRouter(deps: RouterDeps): Router {
     if (console) return adminConsole(request, console[1], console[2]);
     if (pathname === '/healthz') return healthz();
     if (pathname === '/readyz') return readyz(deps);
+    if (pathname === '/metrics') return metricsRoute(deps.metrics, request);
     if (pathname === '/' && deps.graphiql)
       return new Response(null, { status: 302, headers: { Location: '/graphql' } });
     return new Response('Not Found', { status: 404 });
   }
-  async function answer(request: Request, address: string | null): Promise<Response> {
+  async function answer(request: Request, address: string | null, exchange?: Exchange): Promise<Response> {
     try {
-      return await route(request, address);
+      return await route(request, address, exchange);
     } catch (error) {
-      deps.log.error({ err: error }, 'a request failed');
+      deps.log.error({ err: error, requestId: exchange?.requestId }, 'a request failed');
       if (deps.isUnavailable(error)) {
         return new Response(unavailableSentence(error), { status: 503, headers: { 'Retry-After': '5' } });
       }
       return new Response('Internal Server Error', { status: 500 });
     }
   }
-  return async (request, address = null) => {
-    const response = await answer(request, address);
+  return async (request, address = null, exchange = undefined) => {
+    const response = await answer(request, address, exchange);
     for (const [name, value] of Object.entries(deps.headers))
       if (!response.headers.has(name)) response.headers.set(name, value);
     return response;
@@ -110,16 +115,19 @@ export function createHttpServer(deps: {
   tokenReads: TokenReadRoute;
   websocket: Websocket;
   log: Logger;
+  metrics: Metrics;
   addressOf: (request: IncomingMessage) => string | null;
   isStopping: () => boolean;
 }): Server {
   const { websocket } = deps;
-  const adapter = createServerAdapter<{ req?: IncomingMessage }>((request, { req }) =>
-    deps.router(request, req ? deps.addressOf(req) : null),
+  const adapter = createServerAdapter<{ req?: IncomingMessage; exchange?: Exchange }>((request, { req, exchange }) =>
+    deps.router(request, req ? deps.addressOf(req) : null, exchange),
   );
-  const answer = async (request: IncomingMessage, response: ServerResponse) => {
-    const passed = await deps.tokenReads(request, response);
-    if (passed) await adapter.handle(passed, response);
+  const answer = async (request: IncomingMessage, response: ServerResponse, exchange: Exchange) => {
+    const passed = await deps.tokenReads(request, response, exchange);
+    if (!passed) return;
+    response.setHeader('X-Request-Id', exchange.requestId);
+    await adapter.handle(passed, response, { exchange });
   };
   const timeouts = {
     headersTimeout: headersTimeoutMs,
@@ -128,15 +136,19 @@ export function createHttpServer(deps: {
     maxHeaderSize: maxHeaderBytes,
   };
   const server = createServer(timeouts, (request, response) => {
-    const startedAt = performance.now();
+    const exchange = beginExchange(request.headers['x-request-id']);
     response.once('close', () => {
       const path = pathOf(request); // without the query, which may hold a code
+      deps.metrics.httpRequest(routeOf(path), response.statusCode, exchange);
+      if (!deps.log.isLevelEnabled('info')) return;
+      const { requestId, startedAt, operation, outcome } = exchange;
       const ms = Math.round(performance.now() - startedAt);
       const ip = deps.addressOf(request);
-      deps.log.info({ method: request.method, path, status: response.statusCode, ms, ip }, 'request');
+      const { method } = request;
+      deps.log.info({ method, path, operation, outcome, status: response.statusCode, ms, ip, requestId }, 'request');
     });
     if (deps.isStopping()) response.setHeader('Connection', 'close');
-    void answer(request, response);
+    void answer(request, response, exchange);
   });
   server.on('upgrade', (request, socket, head) => {
     if (pathOf(request) === '/graphql') websocket.upgrade(request, socket, head);
@@ -145,14 +157,23 @@ export function createHttpServer(deps: {
   return server;
 }
 
+/** The name that a path's requests are counted under: paths themselves hold ids, and anything that callers make up. */
+function routeOf(path: string): string {
+  if (path === '/graphql') return 'graphql';
+  if (base44Path.test(path)) return 'base44';
+  if (callback.test(path)) return 'callback';
+  if (auditPath.test(path)) return 'audit';
+  if (consolePath.test(path)) return 'console';
+  if (path === mcpPath) return 'mcp';
+  return path === '/healthz' || path === '/readyz' || path === '/metrics' ? path.slice(1) : 'other';
+}
+
 function pathOf(request: IncomingMessage): string {
   return request.url?.split('?')[0] ?? '';
 }
 
 /** Who is behind the given number of our own proxies: each appends the address it was called from to X-Forwarded-For. */
 export function clientAddress(request: IncomingMessage, trustProxy: number): string | null {
-  const forwarded = String(request.headers['x-forwarded-for'] ?? '')
-    .split(',')
-    .map((address) => address.trim());
-  return (trustProxy > 0 && forwarded.at(-trustProxy)) || (request.socket.remoteAddress ?? null);
+  const forwarded = trustProxy > 0 && request.headers['x-forwarded-for'];
+  return (forwarded && String(forwarded).split(',').at(-trustProxy)?.trim()) || (request.socket.remoteAddress ?? null);
 }

@@ -3,8 +3,11 @@ import { type DocumentNode, execute, Kind, type OperationDefinitionNode, Operati
 import { LRUCache } from 'lru-cache';
 import { AmbiguousProviderError } from '../connections/errors.ts';
 import { asCurrentCaller, type Features, type GraphqlContext } from '../graphql/context.ts';
+import { rootFieldsOf } from '../graphql/operation.ts';
 import type { Credentials, Identity } from '../identity/caller.ts';
 import { DomainError } from '../lib/domain-error.ts';
+import type { Exchange } from '../observability/exchange.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { base44Cors, base44TokenBody, base44TokenRead, type ReadByPath } from './base44-compat.ts';
 import type { Yoga } from './graphql.ts';
 import { restErrorParts } from './rest-error.ts';
@@ -12,6 +15,7 @@ import { restErrorParts } from './rest-error.ts';
 export interface TokenReadDeps extends Identity {
   yoga: Yoga;
   features: Features;
+  metrics: Metrics;
   addressOf: (request: IncomingMessage) => string | null;
   /** What every answer carries. */
   headers: Readonly<Record<string, string>>;
@@ -21,12 +25,18 @@ export interface TokenReadDeps extends Identity {
 export type ReadRequest = IncomingMessage & { body?: string };
 
 /** Answers a request that only reads tokens; answers the request itself where it is anything else, for others to answer. */
-export type TokenReadRoute = (request: IncomingMessage, response: ServerResponse) => Promise<ReadRequest | null>;
+export type TokenReadRoute = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  exchange: Exchange,
+) => Promise<ReadRequest | null>;
 
 /** A valid operation that reads tokens only. */
 interface Plan {
   document: DocumentNode;
   name: string | null;
+  /** Its root fields. */
+  operation: string | null;
 }
 
 interface Operation {
@@ -60,7 +70,7 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
       const document = parse(query);
       const operation = onlyTokenRead(document);
       if (operation && validate(schema, document).length === 0)
-        plan = { document, name: operation.name?.value ?? null };
+        plan = { document, name: operation.name?.value ?? null, operation: rootFieldsOf(document) };
     } catch {
       // the usual way says what is wrong with it
     }
@@ -75,19 +85,29 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     return { caller: deps.recall(credentials) ?? (await identify()), identify };
   }
 
-  async function runOperation(request: IncomingMessage, type: string, body: string): Promise<Answer | null> {
+  async function runOperation(
+    request: IncomingMessage,
+    type: string,
+    body: string,
+    exchange: Exchange,
+  ): Promise<Answer | null> {
     const operation = readOperation(body);
     const plan = operation && planOf(operation.query);
     if (!plan || (operation.operationName !== null && operation.operationName !== plan.name)) return null;
     const contextValue: GraphqlContext = {
       ...(await callerOf(request)),
       features: deps.features,
+      exchange,
       request: { origin: null, secFetchSite: null, address: null },
       setCookie: () => {},
     };
     const { document } = plan;
     const result = await execute({ schema, document, contextValue, variableValues: operation.variables });
-    return result.errors ? null : { status: 200, headers: { 'content-type': type }, body: result };
+    if (result.errors) return null;
+    exchange.operation = plan.operation;
+    exchange.outcome ??= 'OK';
+    deps.metrics.graphqlOperation(exchange);
+    return { status: 200, headers: { 'content-type': type }, body: result };
   }
 
   async function readByPath(request: IncomingMessage, read: ReadByPath): Promise<Answer> {
@@ -102,17 +122,19 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     }
   }
 
-  return async (request, response) => {
+  return async (request, response, exchange) => {
     const { headers } = request;
     if (headers.origin !== undefined || !headers.authorization?.startsWith('Bearer apk_')) return request;
     const read = request.method === 'GET' && base44TokenRead(request.url ?? '');
-    if (read) return send(response, await readByPath(request, read).catch(() => null), deps.headers) ? null : request;
+    if (read)
+      return send(response, await readByPath(request, read).catch(() => null), deps.headers, exchange) ? null : request;
     const type = answerType(request);
     if (type === null) return request;
     const body = await readBody(request);
     if (body === null) return null; // the caller went away
-    const answer = await runOperation(request, type, body).catch(() => null);
-    return send(response, answer, deps.headers) ? null : Object.assign(request, { body });
+    const answer = await runOperation(request, type, body, exchange).catch(() => null);
+    if (!answer) exchange.outcome = null;
+    return send(response, answer, deps.headers, exchange) ? null : Object.assign(request, { body });
   };
 }
 
@@ -122,7 +144,12 @@ interface Answer {
   body: unknown;
 }
 
-function send(response: ServerResponse, answer: Answer | null, always: TokenReadDeps['headers']): boolean {
+function send(
+  response: ServerResponse,
+  answer: Answer | null,
+  always: TokenReadDeps['headers'],
+  { requestId }: Exchange,
+): boolean {
   if (!answer) return false;
   const body = JSON.stringify(answer.body);
   const { status, headers } = answer;
@@ -131,6 +158,7 @@ function send(response: ServerResponse, answer: Answer | null, always: TokenRead
     ...headers,
     'Cache-Control': 'no-store',
     'Content-Length': Buffer.byteLength(body),
+    'X-Request-Id': requestId,
   });
   response.end(body);
   return true;

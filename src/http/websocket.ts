@@ -6,6 +6,8 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { accessEndedCloseCode } from '../graphql/errors.ts';
 import type { Credentials } from '../identity/caller.ts';
 import type { Logger } from '../lib/logger.ts';
+import { beginExchange } from '../observability/exchange.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { type Caller, callingApp, callingUser, expiryOf } from '../workspaces/caller.ts';
 import type { StreamEnd } from '../connections/status.ts';
 import { IdentityTokenExpiredError, RateLimitedError } from '../workspaces/errors.ts';
@@ -18,6 +20,7 @@ export interface WebsocketDeps {
   originIsKnown: (origin: string) => Promise<boolean>;
   log: Logger;
   addressOf: (request: IncomingMessage) => string | null;
+  metrics: Metrics;
 }
 
 export interface Websocket {
@@ -100,8 +103,10 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
         const { request, caller } = context.extra;
         if (Object.keys(context.subscriptions).length > maxOperations) return [tooManyOperations()];
         const origin = request.headers.origin ?? null;
+        const exchange = beginExchange(undefined);
         const { schema, contextFactory, parse, validate, ...run } = yoga.getEnveloped({
           socket: { caller, origin, address: deps.addressOf(request) },
+          exchange,
           params: payload,
         } as never);
         try {
@@ -116,8 +121,9 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
           const errors = validate(args.schema, args.document);
           return errors.length > 0 ? errors : args;
         } catch (error) {
-          if (error instanceof GraphQLError) return [error];
-          throw error;
+          if (!(error instanceof GraphQLError)) throw error;
+          deps.metrics.graphqlOperation({ ...exchange, outcome: 'GRAPHQL_PARSE_FAILED' });
+          return [error];
         }
       },
       onNext(context, _id, _payload, _args, result) {
@@ -145,6 +151,7 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
       return;
     }
     sockets.handleUpgrade(request, socket, head, (client) => {
+      client.once('close', deps.metrics.socketOpened());
       sockets.emit('connection', client, request);
       // graphql-ws would print each malformed frame, with a stack; ws has already closed the socket for it
       client.removeAllListeners('error');

@@ -58,6 +58,7 @@ test('34. of two instances one asks the provider; if its lease lapses, what it w
       clock,
       fetch,
       keyring: parseKeyring(ENCRYPTION_KEYS),
+      metrics: { refresh: () => {}, leaseWait: () => {} },
       resolveServer: createResolveServer({ fetch, clock }),
       events: createStatusEvents(),
       log: createLogger('silent'),

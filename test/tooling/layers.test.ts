@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 const refused: [file: string, imported: string][] = [
   ['lib/a.ts', '../crypto/seal.ts'],
   ['lib/a.ts', '@prisma/client'],
+  ['observability/a.ts', '../connections/refresh.ts'],
   ['failures/a.ts', '../workspaces/errors.ts'],
   ['failures/a.ts', 'graphql'],
   ['events/a.ts', '../db/client.ts'],
@@ -68,6 +69,7 @@ const allowed: [file: string, imported: string][] = [
   ['events/a.ts', '../lib/logger.ts'],
   ['events/a.ts', 'ioredis'],
   ['lib/a.ts', 'pino'],
+  ['observability/a.ts', 'prom-client'],
   ['crypto/a.ts', '../lib/secret.ts'],
   ['oauth/a.ts', 'oauth4webapi'],
   ['providers/a.ts', '../oauth/authorization.ts'],

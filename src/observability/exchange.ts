@@ -1,0 +1,21 @@
+import { randomUUID } from 'node:crypto';
+
+/** What is told of a request, or of an operation on a socket, once it is answered: its log line and its metrics are made of this. */
+export interface Exchange {
+  /** Tells it apart from others, here and at whoever sent it. */
+  readonly requestId: string;
+  /** In milliseconds, on the clock of `performance.now()`. */
+  readonly startedAt: number;
+  /** The GraphQL operation's root fields, comma-separated. Null where there was none, or none that is valid. */
+  operation: string | null;
+  /** How the operation ended: OK, or the code of its error. Null where there was none. */
+  outcome: string | null;
+}
+
+const usableId = /^[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}$/;
+
+/** Begins with the id that came along, where that is one: what else came could forge a log. */
+export function beginExchange(givenId: string | string[] | undefined): Exchange {
+  const requestId = typeof givenId === 'string' && usableId.test(givenId) ? givenId : randomUUID();
+  return { requestId, startedAt: performance.now(), operation: null, outcome: null };
+}

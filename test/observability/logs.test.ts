@@ -1,0 +1,90 @@
+import { request as httpRequest } from 'node:http';
+import { expect, test } from 'vitest';
+import { startService } from '../support/harness.ts';
+import { connectUser, eventually, setScene, tokenOf } from '../support/scene.ts';
+import { listen, openWebSocket } from '../support/streams.ts';
+
+const made = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+test('one line tells of each request, by the id that it came with and that its answer carries; no text of the caller is in it', async () => {
+  const scene = await setScene(await startService());
+  const { service, app, connector } = scene;
+  await connectUser(scene, 'one');
+  const urls = await listen(service);
+  const headers = await app.backend('one');
+  const lineOf = async (requestId: string) => {
+    const lines = () =>
+      service.logs
+        .map((line) => JSON.parse(line) as Record<string, unknown>)
+        .filter((line) => line['requestId'] === requestId);
+    await expect.poll(() => lines().length, eventually).toBe(1);
+    const [{ level: _level, time: _time, ip, ms, requestId: _id, ...line } = {}] = lines();
+    expect([typeof ip, typeof ms]).toEqual(['string', 'number']);
+    return line;
+  };
+  const ask = async (path: string, init: RequestInit, given: string | null) => {
+    const sent = { ...(init.headers as Record<string, string>), ...(given !== null && { 'x-request-id': given }) };
+    const response = await fetch(new URL(path, urls.http), { redirect: 'manual', ...init, headers: sent });
+    await response.text();
+    return response.headers.get('x-request-id') ?? '';
+  };
+  const operation = (query: string, own = headers) => ({
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...own },
+    body: JSON.stringify({ query, variables: { id: connector.id } }),
+  });
+  const read = 'query Hidden($id: ID!) { hidden: currentAppUserConnection(connectorId: $id) { __typename } }';
+  const graphql = { method: 'POST', path: '/graphql', status: 200, msg: 'request' };
+
+  expect(await ask('/graphql', operation(read), 'read-1')).toBe('read-1'); // the straight way
+  expect(await lineOf('read-1')).toEqual({ ...graphql, operation: 'currentAppUserConnection', outcome: 'OK' });
+  const stranger = await app.backend('stranger');
+  expect(await ask('/graphql', operation(read, stranger), 'read-2')).toBe('read-2');
+  expect(await lineOf('read-2')).toEqual({
+    ...graphql,
+    operation: 'currentAppUserConnection',
+    outcome: 'NOT_CONNECTED',
+  });
+  const several = '{ viewer { __typename } hidden: providers(search: "hidden") { key } }';
+  expect(await ask('/graphql', operation(several), 'usual/1')).toBe('usual/1');
+  expect(await lineOf('usual/1')).toEqual({ ...graphql, operation: 'viewer,providers', outcome: 'OK' });
+  expect(await ask('/graphql', operation('{ hidden }'), 'invalid')).toBe('invalid');
+  expect(await lineOf('invalid')).toEqual({ ...graphql, operation: null, outcome: 'GRAPHQL_VALIDATION_FAILED' });
+  const byPath = `/api/apps/${app.id}/app-user-auth/connectors/${connector.id}/token`;
+  expect(await ask(byPath, { headers }, 'rest')).toBe('rest');
+  expect(await lineOf('rest')).toEqual({
+    method: 'GET',
+    path: byPath,
+    status: 200,
+    operation: null,
+    outcome: null,
+    msg: 'request',
+  });
+
+  const callback = '/api/external-auth/callback?code=hidden&state=hidden';
+  for (const given of [null, 'two words', '{"level":60}', 'x'.repeat(129)]) {
+    const id = await ask(callback, {}, given);
+    expect(id).toMatch(made);
+    expect(await lineOf(id)).toMatchObject({ method: 'GET', path: '/api/external-auth/callback' });
+  }
+  const twice = await new Promise<string>((resolve, reject) => {
+    const asked = httpRequest(new URL('/healthz', urls.http), { headers: { 'X-Request-Id': ['a', 'b'] } }, (answer) => {
+      answer.resume();
+      resolve(String(answer.headers['x-request-id']));
+    });
+    asked.on('error', reject).end();
+  });
+  expect(twice).toMatch(made);
+
+  const stream = openWebSocket(urls.ws, await app.user('one'), connector.id);
+  await stream.next();
+  const operations = service.logs.filter((line) => line.includes('"msg":"operation"'));
+  expect(operations.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+    { operation: 'connectionStatus', outcome: 'OK', requestId: expect.stringMatching(made) },
+  ]);
+
+  const text = service.logs.join('');
+  const token = await tokenOf(scene, 'one');
+  for (const secret of ['hidden', 'Hidden', 'two words', token, app.key, headers['on-behalf-of'] ?? ''])
+    expect(text).not.toContain(secret);
+});
