@@ -8,7 +8,7 @@ import { checkSaved } from './connections/check.ts';
 import { keepAlive } from './connections/keep-alive.ts';
 import { createRefresh } from './connections/refresh.ts';
 import { drainOutbox } from './connections/revoke.ts';
-import { rotateAtStart } from './connections/rotate-keys.ts';
+import { nameMissingKeys, rotateAtStart } from './connections/rotate-keys.ts';
 import { createFindForRead, deleteExpiredFlows, outboxBacklog } from './connections/store.ts';
 import { createWatchStatus } from './connections/status.ts';
 import { deleteOldRequests } from './connectors/request.ts';
@@ -156,7 +156,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const background = (work: Promise<unknown>) =>
     void track(work.catch((error: unknown) => log.error({ err: error }, 'background work failed')));
   // the embedded database belongs to this process, so nobody else could do it; what is left when it stops waits for the next start
-  if (!config.databaseUrl) {
+  if (config.databaseUrl) background(nameMissingKeys({ db, keyring, log }));
+  else {
     const stopping = new AbortController();
     closers.push(() => stopping.abort());
     background(rotateAtStart({ db, keyring, log, signal: stopping.signal }));

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { KeySourceError, readKeysFile, runKeysCommand } from './crypto/key-sources.ts';
 import { type Keyring, parseKeyring } from './crypto/keyring.ts';
 import { Plan } from './db/generated/prisma/enums.ts';
 import { Secret } from './lib/secret.ts';
@@ -53,6 +54,12 @@ export const variables = {
   ENCRYPTION_KEYS: {
     default: 'development: generated in DATA_DIR',
     purpose: '`kid:base64-of-32-bytes`, comma-separated; the first encrypts, all decrypt; required in production',
+  },
+  ENCRYPTION_KEYS_FILE: { default: '', purpose: 'path of a file that holds what ENCRYPTION_KEYS would, instead of it' },
+  ENCRYPTION_KEYS_COMMAND: {
+    default: '',
+    purpose:
+      'shell command that prints what ENCRYPTION_KEYS would, instead of it; each process runs it when it starts, for 30 s at most',
   },
   OPERATOR_KEY: {
     default: 'development: generated and printed',
@@ -172,6 +179,37 @@ const environment = z.object({
   LOG_LEVEL: z.enum(logLevels).describe(`one of ${logLevels.join(', ')}`),
 });
 
+const keySources = {
+  ENCRYPTION_KEYS: (value) => value,
+  ENCRYPTION_KEYS_FILE: readKeysFile,
+  ENCRYPTION_KEYS_COMMAND: (value) => runKeysCommand(value),
+} as const satisfies Partial<Record<VariableName, (value: string) => string>>;
+type KeySource = keyof typeof keySources;
+
+/** The text of the keys and the variable it comes from; null where none is set, an empty text where a fault was told. */
+function readKeys(
+  env: Readonly<Record<string, string | undefined>>,
+  faults: string[],
+): { source: KeySource; text: string } | null {
+  const names = (Object.keys(keySources) as KeySource[]).filter((name) => env[name]?.trim());
+  const [source] = names;
+  if (!source) return null;
+  if (names.length > 1) {
+    faults.push(`${names.join(' and ')} are set, but the keys come from one place: set only one of them.`);
+    return { source, text: '' };
+  }
+  try {
+    const text = keySources[source](env[source]?.trim() ?? '').trim();
+    if (!text)
+      faults.push(`${source} gives nothing, but ${environment.shape.ENCRYPTION_KEYS.description} is expected.`);
+    return { source, text };
+  } catch (error) {
+    if (!(error instanceof KeySourceError)) throw error;
+    faults.push(`${source} ${error.message}.`);
+    return { source, text: '' };
+  }
+}
+
 /** Null where the text names no limits. */
 function readRateLimits(text: string): RateLimits | null {
   const limits: Record<string, number> = { ...defaultRateLimits };
@@ -192,15 +230,22 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   const faults: string[] = [];
   const production = env.NODE_ENV === 'production';
 
+  const keys = readKeys(env, faults);
   const given = Object.fromEntries(
     (Object.keys(environment.shape) as (keyof typeof environment.shape)[]).flatMap((name) => {
-      const value = env[name]?.trim();
+      const value = name === 'ENCRYPTION_KEYS' ? keys?.text : env[name]?.trim();
       return value ? [[name, value]] : [];
     }),
   );
   const result = environment.partial().safeParse(given);
   const faulty = new Set(result.error?.issues.map((issue) => issue.path[0] as keyof typeof environment.shape));
   for (const name of faulty) {
+    if (name === 'ENCRYPTION_KEYS' && keys && keys.source !== name) {
+      faults.push(
+        `${keys.source} gives a value that is not shown, but ${environment.shape[name].description} is expected.`,
+      );
+      continue;
+    }
     const held = secretVariables.has(name) ? 'a value that is not shown' : JSON.stringify(given[name]);
     faults.push(`${name} holds ${held}, but ${environment.shape[name].description} is expected.`);
   }
@@ -212,7 +257,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
 
   function required<T>(name: VariableName, value: T | undefined): T | null {
     if (value !== undefined) return value;
-    if (production && given[name] === undefined) {
+    if (production && given[name] === undefined && !(name === 'ENCRYPTION_KEYS' && keys)) {
       faults.push(`${name} is not set, but production needs it: ${variables[name].purpose}.`);
     }
     return null;
@@ -244,7 +289,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     );
   }
   const dataDir = values.DATA_DIR ?? '.data';
-  if (workers > 1 && dataDir === 'memory://' && given.ENCRYPTION_KEYS === undefined) {
+  if (workers > 1 && dataDir === 'memory://' && !keys) {
     faults.push(
       `WORKERS holds ${workers}, but ENCRYPTION_KEYS is not set and DATA_DIR keeps nothing: each worker would have a key of its own.`,
     );

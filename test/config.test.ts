@@ -1,8 +1,11 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { ConfigError, parseConfig, variables } from '../src/config.ts';
+import { runKeysCommand } from '../src/crypto/key-sources.ts';
 import { defaultRateLimits } from '../src/workspaces/rate-limits.ts';
 
 const key = (kid: string) => `${kid}:${Buffer.alloc(32, kid).toString('base64')}`;
@@ -142,6 +145,70 @@ test('T26. production refuses to start without keys of its own, and says both at
   // a wrong one is told once, as wrong, and not as missing too
   expect(faultsOf({ ...production, ENCRYPTION_KEYS: 'x' })).toHaveLength(1);
   expect(faultsOf(production)).toEqual([]);
+});
+
+/** A file that holds a text; gone when the test is. */
+function fileOf(text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'keys-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'keys');
+  writeFileSync(path, text);
+  return path;
+}
+
+test('T8. encryption keys come from a file or a command just as well', () => {
+  const { ENCRYPTION_KEYS, ...rest } = production;
+  const file = fileOf(`${key('b')},${ENCRYPTION_KEYS}\n`);
+  for (const source of [{ ENCRYPTION_KEYS_FILE: file }, { ENCRYPTION_KEYS_COMMAND: `cat '${file}' | tr -d x` }]) {
+    const { keyring } = parseConfig({ ...rest, ...source });
+    expect(keyring?.kids).toEqual(['b', 'a']);
+    expect(keyring?.find('a')).toEqual(Buffer.alloc(32, 'a'));
+  }
+  const shared = { WORKERS: '2', DATABASE_URL: 'postgresql://host/db', REDIS_URL: 'redis://host' };
+  expect(faultsOf({ ...shared, DATA_DIR: 'memory://', ENCRYPTION_KEYS_FILE: file })).toEqual([]);
+});
+
+test('T8. keys that cannot be fetched stop the start with one sentence, which shows nothing of what was set or fetched', () => {
+  const { ENCRYPTION_KEYS, ...rest } = production;
+  const [wrongFile, emptyFile] = [fileOf('hidden-part'), fileOf(' \n')];
+  const expected = 'kid:base64-of-32-bytes, comma-separated is expected.';
+  const onlyOne = 'are set, but the keys come from one place: set only one of them.';
+  const cases: [Record<string, string>, string][] = [
+    [{ ENCRYPTION_KEYS_FILE: '/hidden-part' }, 'ENCRYPTION_KEYS_FILE names a file that cannot be read (ENOENT).'],
+    [{ ENCRYPTION_KEYS_FILE: tmpdir() }, 'ENCRYPTION_KEYS_FILE names a file that cannot be read (EISDIR).'],
+    // who sets the keys where their path belongs must not find them in a log
+    [{ ENCRYPTION_KEYS_FILE: ENCRYPTION_KEYS }, 'ENCRYPTION_KEYS_FILE names a file that cannot be read (ENOENT).'],
+    [{ ENCRYPTION_KEYS_FILE: wrongFile }, `ENCRYPTION_KEYS_FILE gives a value that is not shown, but ${expected}`],
+    [{ ENCRYPTION_KEYS_FILE: emptyFile }, `ENCRYPTION_KEYS_FILE gives nothing, but ${expected}`],
+    [
+      { ENCRYPTION_KEYS_COMMAND: 'echo hidden-part; echo hidden-part >&2; exit 3' },
+      'ENCRYPTION_KEYS_COMMAND holds a command that ended with the exit code 3; run it by hand to see what it says.',
+    ],
+    [
+      { ENCRYPTION_KEYS_COMMAND: 'no-such-program hidden-part' },
+      'ENCRYPTION_KEYS_COMMAND holds a command that ended with the exit code 127; run it by hand to see what it says.',
+    ],
+    [
+      { ENCRYPTION_KEYS_COMMAND: 'kill -9 $$ # hidden-part' },
+      'ENCRYPTION_KEYS_COMMAND holds a command that could not be run to its end.',
+    ],
+    [
+      { ENCRYPTION_KEYS_COMMAND: 'yes hidden-part' },
+      'ENCRYPTION_KEYS_COMMAND holds a command that writes more than 64 KiB.',
+    ],
+    [
+      { ENCRYPTION_KEYS_COMMAND: 'echo hidden-part' },
+      `ENCRYPTION_KEYS_COMMAND gives a value that is not shown, but ${expected}`,
+    ],
+    [{ ENCRYPTION_KEYS_COMMAND: 'true # hidden-part' }, `ENCRYPTION_KEYS_COMMAND gives nothing, but ${expected}`],
+    [{ ENCRYPTION_KEYS, ENCRYPTION_KEYS_FILE: wrongFile }, `ENCRYPTION_KEYS and ENCRYPTION_KEYS_FILE ${onlyOne}`],
+    [
+      { ENCRYPTION_KEYS_FILE: wrongFile, ENCRYPTION_KEYS_COMMAND: 'echo hidden-part' },
+      `ENCRYPTION_KEYS_FILE and ENCRYPTION_KEYS_COMMAND ${onlyOne}`,
+    ],
+  ];
+  for (const [source, fault] of cases) expect(faultsOf({ ...rest, ...source })).toEqual([fault]);
+  expect(() => runKeysCommand('exec sleep 60', 50)).toThrow('holds a command that did not end within 0.05 seconds');
 });
 
 test('T26. production refuses plain http but for its own machine', () => {

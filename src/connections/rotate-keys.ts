@@ -139,3 +139,12 @@ export async function rotateAtStart(deps: RotateDeps & { log: Logger }): Promise
   if (unopened.length > 0)
     deps.log.error({ unopened }, 'secrets cannot be opened: their key is missing, or they were changed');
 }
+
+/** Tells at the start which keys are missing: else the first that a read needs would be the first that anybody hears of. */
+export async function nameMissingKeys(deps: { db: Db; keyring: Keyring; log: Logger }): Promise<void> {
+  for (const [kid, values] of await countByKey(deps)) {
+    if (kid === null || deps.keyring.kids.includes(kid)) continue;
+    const text = `ENCRYPTION_KEYS lacks the key ${JSON.stringify(kid)}: what it has sealed cannot be read until it is put back`;
+    deps.log.error({ kid, values }, text);
+  }
+}

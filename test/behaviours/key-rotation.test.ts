@@ -208,7 +208,8 @@ describe.skipIf(!servicesAreThere)('T9. on PostgreSQL', () => {
     const halfWay = (await valuesByKey((sql) => client.query(sql)))['pending_flow.codeVerifierSealed'];
     expect(halfWay).toMatchObject({ a: expect.any(Number), b: expect.any(Number) });
 
-    const whole = rotate(env);
+    const { DATABASE_URL, ENCRYPTION_KEYS } = env;
+    const whole = rotate({ DATABASE_URL, ENCRYPTION_KEYS_COMMAND: `echo '${ENCRYPTION_KEYS}'` });
     expect([await whole.code, whole.output()]).toEqual([0, expect.any(String)]);
     expect(whole.output()).toContain(`pending_flow.codeVerifierSealed: ${halfWay!['a']} done, 0 left\n`);
     expect(whole.output()).toContain('Values under the key a: 0. It can be removed from ENCRYPTION_KEYS.\n');
@@ -221,7 +222,19 @@ describe.skipIf(!servicesAreThere)('T9. on PostgreSQL', () => {
     expect(Object.values(counts).map((keys) => Object.keys(keys))).toEqual(Array(9).fill(['b']));
 
     const alone = await restart(b);
+    expect(alone.service.logs.join('\n')).not.toContain('lacks the key');
     for (const user of users) expect(await tokenOf(alone, user)).toMatch(/./);
+  });
+
+  test('a service that starts without a key that values stand under names the key, and none of the values', async () => {
+    const { b, scene, restart } = await setUp();
+    await connectUser(scene, 'one');
+    const { service } = await restart(b);
+    const lines = () => service.logs.filter((line) => line.includes('lacks the key'));
+    await expect.poll(lines, eventually).toHaveLength(1);
+    const [line] = lines().map((text) => JSON.parse(text) as Record<string, unknown>);
+    expect(line).toMatchObject({ level: 50, kid: 'a', values: 4, msg: expect.stringContaining('lacks the key "a"') });
+    expect(lines().join()).not.toContain('a.');
   });
 
   test('a value that no key opens ends the command with 1, named and counted; the rest is done', async () => {
