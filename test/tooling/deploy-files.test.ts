@@ -46,7 +46,7 @@ test('compose.yaml: its services name only variables that the service reads, fil
       expect(existsSync(`${root}/${path.split(':')[0]}`)).toBe(true);
     }
   }
-  const hosts = [...read('ops/nginx.conf').matchAll(/^ {4}server (\w+):4000;$/gm)].map(([, host]) => host);
+  const hosts = [...read('ops/nginx.conf').matchAll(/^ +server (\w+):4000\b/gm)].map(([, host]) => host);
   expect(hosts).toEqual(['one', 'two']);
 });
 
