@@ -86,7 +86,7 @@ export function createRouter(deps: RouterDeps): Router {
       return new Response('Internal Server Error', { status: 500 });
     }
   }
-  return async (request, address = null, exchange = undefined) => {
+  return async (request, address = null, exchange) => {
     const response = await answer(request, address, exchange);
     for (const [name, value] of Object.entries(deps.headers))
       if (!response.headers.has(name)) response.headers.set(name, value);
