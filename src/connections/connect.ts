@@ -44,7 +44,7 @@ export interface FlowCookie {
 const flowLifetimeMs = 10 * 60_000;
 const connectCodeLifetimeMs = 5 * 60_000;
 /** How many flows of one person may wait for their callback at a time. */
-const maxOpenFlows = 20;
+const maxOpenFlows = 100;
 
 /**
  * Starts a connect flow for the calling user: answers the provider's authorization URL and, where the browser that starts is on

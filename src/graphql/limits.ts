@@ -17,7 +17,7 @@ const documentLimits = {
   aliases: 50,
   directives: 50,
   fields: 1_000,
-  cost: 100_000,
+  cost: 500_000,
 } as const;
 
 type Measured = 'depth' | 'aliases' | 'directives' | 'fields' | 'cost';

@@ -272,7 +272,7 @@ test('6. the lists cost the same statements at any size and depth, also one that
   timeout: 90_000,
 }, async () => {
   const service = await startService({ DATA_DIR: 'memory://' });
-  const everything = `{ workspaces(first: 100) { edges { node { id name plan availability { kind }
+  const everything = `{ workspaces(first: 10) { edges { node { id name plan availability { kind }
     members { edges { node { subject } } } keys(filter: { revoked: false }) { edges { node { name } } }
     deletedConnectors { edges { node { id progress { total } revocations(first: 5) { edges { node { id receipt } } }
       all: revocations { edges { node { connectionId } } } } } }
@@ -281,9 +281,9 @@ test('6. the lists cost the same statements at any size and depth, also one that
     found: apps(filter: { search: "a" }, first: 1) { edges { node { name origins { origin } keys(first: 1) { edges { node { prefix } } } } } }
     shared: connectors(filter: { kind: SHARED }) { edges { node { name provider { operatorClient } redirectUris { uri }
       connections(first: 1) { edges { node { status } } } } } }
-    apps { edges { node { id origins { origin } redirectUris { uri } keys { edges { node { id } } } first: keys(first: 1) { edges { node { id } } }
-      connectors(first: 50, filter: { kind: APP_USER }) { edges { node { id redirectUris { uri }
-        connections(filter: { status: CONNECTED }) { edges { node { id account { email } connector { id name redirectUris { uri } } } } } } } }
+    apps(first: 5) { edges { node { id origins { origin } redirectUris { uri } keys { edges { node { id } } } first: keys(first: 1) { edges { node { id } } }
+      connectors(first: 10, filter: { kind: APP_USER }) { edges { node { id redirectUris { uri }
+        connections(filter: { status: CONNECTED }, first: 5) { edges { node { id account { email } connector { id name redirectUris { uri } } } } } } } }
       shared: connectors(first: 1, filter: { kind: SHARED }) { edges { node { name connections { edges { node { id } } } } } } } } }
     connectors(filter: { search: "a" }) { edges { node { id redirectUris { uri }
       connections { edges { node { id status account { email } connector { name } } } } } } } } } } }`;
