@@ -12,8 +12,10 @@ export default defineConfig({
     maxWorkers: 2,
     // one process reads the service's modules once for all its files; each test has its own app and database all the same
     isolate: false,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // no test is about time: these are for what never ends, on a machine that has other things to do
+    testTimeout: 90_000,
+    hookTimeout: 120_000,
+    retry: process.env.CI ? 2 : 0,
     reporters: ['verbose'],
   },
 });

@@ -5,6 +5,14 @@ import base from './vitest.config.ts';
 const elsewhere = ['browser/**', 'crypto/**', 'db/**', 'oauth/**', 'tooling/**', 'config.*', 'demo.*'];
 const clients = ['client/**', 'clients/**', 'sdk/**', 'docs/**'];
 const providers = ['providers/**', 'behaviours/oauth-servers.*', 'behaviours/token-answers.*', 'security/ssrf.*'];
+const doors = [
+  'mcp/**',
+  'observability/**',
+  'graphql/**',
+  'security/graphql-*',
+  'security/http-hardening.*',
+  'security/fuzz.*',
+];
 const ownStores = ['behaviours/instances.*', 'behaviours/key-rotation.*', 'behaviours/token-read-route.*'];
 
 // The suite on PostgreSQL and Redis: each service of the tests on a database of its own.
@@ -12,6 +20,6 @@ export default mergeConfig(
   base,
   defineConfig({
     mode: 'postgres',
-    test: { exclude: [...elsewhere, ...clients, ...providers, ...ownStores].map((files) => `test/${files}`) },
+    test: { exclude: [...elsewhere, ...clients, ...providers, ...doors, ...ownStores].map((files) => `test/${files}`) },
   }),
 );

@@ -26,7 +26,7 @@ async function serve(config: Config): Promise<Serving> {
     at: url,
     async stop(signal) {
       setTimeout(() => process.exit(1), longestStopMs).unref(); // what is left then waits for what does not answer
-      await app.stop({ graceful: config.production && signal === 'SIGTERM' }); // only there is somebody else to turn to
+      await app.stop({ graceful: signal === 'SIGTERM' });
       return true;
     },
   };
