@@ -158,9 +158,9 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   // the embedded database belongs to this process, so nobody else could do it; what is left when it stops waits for the next start
   if (config.databaseUrl) background(nameMissingKeys({ db, keyring, log }));
   else {
-    const stopping = new AbortController();
-    closers.push(() => stopping.abort());
-    background(rotateAtStart({ db, keyring, log, signal: stopping.signal }));
+    const rotation = new AbortController();
+    closers.push(() => rotation.abort());
+    background(rotateAtStart({ db, keyring, log, signal: rotation.signal }));
   }
 
   const { publicUrl, admin, graphiql } = config;

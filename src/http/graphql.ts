@@ -13,6 +13,7 @@ import type { Logger } from '../lib/logger.ts';
 import { beginExchange, type Exchange } from '../observability/exchange.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Caller } from '../workspaces/caller.ts';
+import { readBody } from './body.ts';
 import { setCookieHeader } from './cookies.ts';
 import { graphiqlOptions, graphiqlPage, graphiqlPolicy, type GraphiqlTab } from './graphiql.ts';
 import { observeOperations } from './observe-operations.ts';
@@ -160,21 +161,9 @@ export async function limitBody(request: Request): Promise<Request | Response> {
   if (request.method !== 'POST' || !request.body) return request;
   const told = request.headers.get('content-length');
   if (told !== null) return Number(told) <= maxBodyBytes ? request : bodyTooLarge();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for (const reader = request.body.getReader(); ; ) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    size += value.byteLength;
-    if (size > maxBodyBytes) return bodyTooLarge();
-    chunks.push(value);
-  }
-  return new Request(request.url, {
-    method: 'POST',
-    headers: request.headers,
-    body: Buffer.concat(chunks),
-    signal: request.signal,
-  });
+  const body = await readBody(request, maxBodyBytes);
+  if (body === null) return bodyTooLarge();
+  return new Request(request.url, { method: 'POST', headers: request.headers, body, signal: request.signal });
 }
 
 /** What is still being sent nobody is going to read: the connection ends with the answer. */

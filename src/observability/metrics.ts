@@ -31,8 +31,8 @@ const buckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 
 /** Counts in a registry of its own, so that any number of services can live in a process. */
 export function createMetrics(sources: MetricSources): Metrics {
-  const registers = [new Registry()];
-  const [registry = new Registry()] = registers;
+  const registry = new Registry();
+  const registers = [registry];
   const counter = <T extends string>(name: string, help: string, labelNames: T[]) =>
     new Counter({ name: `connectors_${name}`, help, labelNames, registers });
   const gauge = (name: string, help: string) => new Gauge({ name: `connectors_${name}`, help, registers });

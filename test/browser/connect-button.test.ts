@@ -1,10 +1,10 @@
 import type { Page } from 'playwright-core';
 import { describe, expect, test, vi } from 'vitest';
-import { field, startService } from '../support/harness.ts';
-import { type AppPage, startAppPage } from '../support/app-page.ts';
+import { field } from '../support/harness.ts';
+import { type AppPage, setAppPage } from '../support/app-page.ts';
 import { useChromium } from '../support/browser.ts';
 import { connectAppUser } from '../support/journey.ts';
-import { editConnector, type Stage, setStage } from '../support/stage.ts';
+import { editConnector, type Stage } from '../support/stage.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -12,17 +12,8 @@ const openBrowser = useChromium();
 const SHOWN = { timeout: 30_000 };
 
 async function setPage(): Promise<Stage & { page: Page; site: AppPage }> {
-  const site = await startAppPage();
-  const service = await startService();
-  const stage = await setStage({ service, origins: [{ kind: 'LIVE', origin: site.origin }] });
-  await service.app.listen();
-  site.tell({
-    serviceUrl: service.config.publicUrl,
-    appId: stage.app.id,
-    connectorId: stage.connector.id,
-    identityToken: () => stage.app.identityToken('one'),
-  });
-  return { ...stage, site, page: await openBrowser() };
+  const stage = await setAppPage();
+  return { ...stage, page: await openBrowser() };
 }
 
 const shows = (page: Page, text: string) => page.getByText(text, { exact: true }).waitFor(SHOWN);

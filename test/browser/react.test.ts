@@ -3,10 +3,9 @@ import { renderToString } from 'react-dom/server';
 import { expect, test, vi } from 'vitest';
 import { createClient } from '../../src/client/client.ts';
 import { useConnection } from '../../src/client/react.ts';
-import { startAppPage } from '../support/app-page.ts';
+import { setAppPage } from '../support/app-page.ts';
 import { useChromium } from '../support/browser.ts';
-import { startService } from '../support/harness.ts';
-import { editConnector, setStage } from '../support/stage.ts';
+import { editConnector } from '../support/stage.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -44,16 +43,7 @@ const script = `
 `;
 
 test('58, 25. useConnection shows a window that the browser blocked, a denied consent, a connection, a scope edit as it happens, and the end of the session', async () => {
-  const site = await startAppPage({ script, body: '<main></main>' });
-  const service = await startService();
-  const stage = await setStage({ service, origins: [{ kind: 'LIVE', origin: site.origin }] });
-  await service.app.listen();
-  site.tell({
-    serviceUrl: service.config.publicUrl,
-    appId: stage.app.id,
-    connectorId: stage.connector.id,
-    identityToken: () => stage.app.identityToken('one'),
-  });
+  const { site, ...stage } = await setAppPage({ script, body: '<main></main>' });
   const page = await openBrowser();
   const shows = (id: string, text: string) => expect.poll(() => page.locator(id).innerText(), SHOWN).toBe(text);
   const press = (name: string) => page.getByRole('button', { name, exact: true }).click();

@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { entries, startAppPage } from '../support/app-page.ts';
+import { entries, setAppPage } from '../support/app-page.ts';
 import { useChromium } from '../support/browser.ts';
-import { startService } from '../support/harness.ts';
 import { connectUser } from '../support/scene.ts';
 import { connectSharedAs, setSharedStage } from '../support/shared-account.ts';
 import { setStage, type Stage } from '../support/stage.ts';
@@ -34,17 +33,11 @@ describe('quickstart-frontend.md', () => {
   const openBrowser = useChromium();
 
   test.each(pages.map((_, index) => index))('block %i connects in a popup, and disconnects', async (index) => {
-    const service = await startService();
     // the ids are known once the page's origin is
     const script = (pages[index] ?? '')
       .replace("'App_1'", "document.documentElement.dataset['app']!")
       .replace('"Connector_1"', "{document.documentElement.dataset['connector']!}");
-    const site = await startAppPage({ script, body: markup[index] ?? '' });
-    const { app, connector } = await setStage({ service, origins: [{ kind: 'LIVE', origin: site.origin }] });
-    await service.app.listen();
-    const { publicUrl: serviceUrl } = service.config;
-    const identityToken = () => app.identityToken('one');
-    site.tell({ serviceUrl, appId: app.id, connectorId: connector.id, identityToken });
+    const { site } = await setAppPage({ script, body: markup[index] ?? '' });
     const page = await openBrowser();
     await page.goto(site.address('own origin', 'popup'));
     await page.getByText(/^(Not connected|NOT_CONNECTED)$/).waitFor();

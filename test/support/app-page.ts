@@ -3,7 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { onTestFinished } from 'vitest';
 import { forwardRequest, forwardUpgrade } from '../../examples/scheduling-app/forward.ts';
+import { startService } from './harness.ts';
 import { freePort } from './ports.ts';
+import { type Stage, setStage } from './stage.ts';
 
 const clientFolder = fileURLToPath(new URL('../../src/client', import.meta.url));
 
@@ -49,7 +51,7 @@ export interface AppPage {
  * The smallest app that uses the client library and its element, under a strict policy, on an origin that forwards to the
  * service; its page calls the service either through that or directly.
  */
-export async function startAppPage({ script, body } = buttonPage): Promise<AppPage> {
+async function startAppPage({ script, body }: PageContent): Promise<AppPage> {
   const { outputFiles } = await build({
     stdin: { contents: script, resolveDir: clientFolder, loader: 'tsx' },
     jsx: 'automatic',
@@ -103,4 +105,19 @@ export async function startAppPage({ script, body } = buttonPage): Promise<AppPa
       told = about;
     },
   };
+}
+
+/** That app with a service that knows its origin, and `one` signed in on its page. */
+export async function setAppPage(content: PageContent = buttonPage): Promise<Stage & { site: AppPage }> {
+  const site = await startAppPage(content);
+  const service = await startService();
+  const stage = await setStage({ service, origins: [{ kind: 'LIVE', origin: site.origin }] });
+  await service.app.listen();
+  site.tell({
+    serviceUrl: service.config.publicUrl,
+    appId: stage.app.id,
+    connectorId: stage.connector.id,
+    identityToken: () => stage.app.identityToken('one'),
+  });
+  return { ...stage, site };
 }
