@@ -15,7 +15,6 @@ export default defineConfig({
     // no test is about time: these are for what never ends, on a machine that has other things to do
     testTimeout: 90_000,
     hookTimeout: 120_000,
-    retry: process.env.CI ? 2 : 0,
     reporters: ['verbose'],
   },
 });
