@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { PGlite } from '@electric-sql/pglite';
+import type { Redis } from 'ioredis';
 import { createWorker } from './background/worker.ts';
 import type { Config } from './config.ts';
 import { checkSaved } from './connections/check.ts';
@@ -18,13 +19,13 @@ import { type Keyring, parseKeyring } from './crypto/keyring.ts';
 import { openDatabase } from './db/client.ts';
 import { isDatabaseUnavailable } from './db/unavailable.ts';
 import { createDatabaseClock } from './db/clock.ts';
-import { openCounting, shareStatusEvents } from './events/redis.ts';
+import type { SharedStatusEvents } from './events/redis.ts';
 import type { Features } from './graphql/context.ts';
 import { rootFieldNames } from './graphql/operation.ts';
 import { schema } from './graphql/schema.ts';
 import type { GraphiqlTab } from './http/graphiql.ts';
 import { createGraphqlYoga } from './http/graphql.ts';
-import { createMcpRoute } from './http/mcp.ts';
+import type { McpRoute } from './http/mcp.ts';
 import { clientAddress, createHttpServer, createRouter, securityHeaders } from './http/server.ts';
 import { createTokenReadRoute } from './http/token-read.ts';
 import { createWebsocket } from './http/websocket.ts';
@@ -127,13 +128,17 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const usualServer = createResolveServer({ fetch, clock });
   const resolveServer = overrides.resolveServer?.(usualServer) ?? usualServer;
   const localEvents = createStatusEvents();
-  const redis =
-    config.redisUrl && shareStatusEvents(localEvents, { url: config.redisUrl, publicUrl: config.publicUrl, log });
-  if (redis) closers.push(redis.disconnect);
+  let redis: SharedStatusEvents | null = null;
+  let counting: Redis | null = null;
+  if (config.redisUrl) {
+    const { publicUrl, redisUrl: url } = config;
+    const { openCounting, shareStatusEvents } = await import('./events/redis.ts');
+    redis = shareStatusEvents(localEvents, { url, publicUrl, log });
+    counting = openCounting(url);
+    closers.push(redis.disconnect, () => counting?.disconnect());
+  }
   const events = redis ?? localEvents;
 
-  const counting = config.redisUrl && openCounting(config.redisUrl);
-  if (counting) closers.push(() => counting.disconnect());
   const prefix = `app-user-connectors:${config.publicUrl}`;
   const limits = createRateLimiter(config.rateLimits, counting && { client: counting, prefix });
 
@@ -203,7 +208,9 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   };
   const audited = { identify, exportAudit: (...args: Parameters<ExportAudit>) => exportAudit(parts, ...args) };
   const adminIssuer = admin?.issuer ?? null;
-  const mcp = createMcpRoute({ yoga, features, identify, log, adminIssuer, isOnlyInstance: config.redisUrl === null });
+  const mcpDeps = { yoga, features, identify, log, adminIssuer, isOnlyInstance: config.redisUrl === null };
+  let mcpRoute: Promise<McpRoute> | undefined;
+  const mcp = () => (mcpRoute ??= import('./http/mcp.ts').then(({ createMcpRoute }) => createMcpRoute(mcpDeps)));
   const router = createRouter({
     yoga,
     graphiql,
@@ -250,7 +257,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
         const closed = new Promise((resolve) => server.close(resolve));
         events.close();
         await websocket.stop();
-        mcp.stop();
+        (await mcpRoute)?.stop();
         // a connection that was busy when closing began is kept alive after its answer
         const idle = setInterval(() => server.closeIdleConnections(), 100);
         const impatient = setTimeout(() => server.closeAllConnections(), longestRequestMs);

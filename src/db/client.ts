@@ -1,8 +1,6 @@
 import { join } from 'node:path';
-import { PGlite } from '@electric-sql/pglite';
-import { PrismaPg } from '@prisma/adapter-pg';
-import pg from 'pg';
-import { PrismaPGlite } from 'pglite-prisma-adapter';
+import type { PGlite } from '@electric-sql/pglite';
+import type { Pool as PostgresPool } from 'pg';
 import type { Secret } from '../lib/secret.ts';
 import { StartupError } from '../lib/startup-error.ts';
 import { lockDataDir } from './data-dir-lock.ts';
@@ -29,7 +27,7 @@ export interface Database {
   db: Db;
   readPrepared: ReadPrepared;
   /** The connections to the server; null where the database is embedded. */
-  pool: Pick<pg.Pool, 'totalCount' | 'idleCount' | 'waitingCount'> | null;
+  pool: Pick<PostgresPool, 'totalCount' | 'idleCount' | 'waitingCount'> | null;
   /** The migrations of this version that the database lacks. */
   pendingMigrations: () => Promise<string[]>;
   close: () => Promise<void>;
@@ -48,10 +46,14 @@ const transactionOptions = { maxWait: 15_000, timeout: 15_000 };
 
 const queryTimeoutMs = 30_000;
 
-/** Opens the database. The embedded one is migrated first; a PostgreSQL server is migrated by `npm run db:migrate`. */
+/**
+ * Opens the database, and loads what that takes: nobody uses both. The embedded one is migrated first; a PostgreSQL server is
+ * migrated by `npm run db:migrate`.
+ */
 export async function openDatabase(location: DatabaseLocation): Promise<Database> {
   if (location.databaseUrl) {
-    const pool = new pg.Pool({
+    const [{ Pool }, { PrismaPg }] = await Promise.all([import('pg'), import('@prisma/adapter-pg')]);
+    const pool = new Pool({
       connectionString: location.databaseUrl.reveal(),
       connectionTimeoutMillis: transactionOptions.maxWait,
       keepAlive: true,
@@ -74,6 +76,10 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
   const { dataDir, snapshot } = location;
   const unlock = dataDir === null ? () => {} : await lockDataDir(dataDir);
   try {
+    const [{ PGlite }, { PrismaPGlite }] = await Promise.all([
+      import('@electric-sql/pglite'),
+      import('pglite-prisma-adapter'),
+    ]);
     const pglite =
       location.pglite ??
       (await PGlite.create({

@@ -25,8 +25,6 @@ const version = createHash('sha256')
   .digest('hex')
   .slice(0, 16);
 
-export const consolePath = /^\/console(?:\/([0-9a-f]{16})\/([A-Za-z-]+\.(?:js|css|json)))?$/;
-
 /** Styles are GraphiQL's editor's: it writes them as it goes. Nothing else is inline, and nothing comes from anywhere else. */
 const policy = [
   "default-src 'none'",

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import type { GraphiQLOptions } from 'graphql-yoga';
 
 /** A tab that GraphiQL opens with, named after its operation. `variables` and `headers` are JSON texts. */
@@ -42,7 +41,7 @@ export function graphiqlOptions(tabs: GraphiqlTab[]): GraphiQLOptions {
  * given. So the page first forgets tabs that came with another set than today's: their keys may be those of a service that has
  * ended. What it opens with comes from the storage too, the first tab's variables and headers included.
  */
-export function graphiqlPage(options: GraphiQLOptions): string {
+export async function graphiqlPage(options: GraphiQLOptions): Promise<string> {
   const tabs = options.defaultTabs ?? [];
   const id = tabs.length > 0 ? createHash('sha256').update(JSON.stringify(tabs)).digest('hex') : '';
   const values = JSON.stringify([id, tabs[0] ?? {}]).replaceAll('<', '\\u003c');
@@ -56,5 +55,6 @@ export function graphiqlPage(options: GraphiQLOptions): string {
       localStorage.setItem('graphiql:tabs-given', id);
       history.replaceState(null, '', location.pathname); // it keeps the edited query in the address as well
     })(...${values});`;
+  const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql'); // megabytes, which production never serves
   return renderGraphiQL(options).replace('</head>', () => `<style>${style}</style><script>${script}</script></head>`);
 }

@@ -33,9 +33,6 @@ export interface McpRoute {
   stop: () => void;
 }
 
-export const mcpPath = '/mcp';
-export const resourceMetadataPath = /^\/\.well-known\/oauth-protected-resource(?:\/mcp)?$/;
-
 const longestBodyBytes = 256 * 1024;
 const maxSessions = 1000;
 const sessionIdleMs = 30 * 60_000;
@@ -177,7 +174,7 @@ export function createMcpRoute(deps: McpDeps): McpRoute {
     metadata() {
       if (!deps.adminIssuer) return new Response('Not Found', { status: 404 });
       return Response.json({
-        resource: `${publicUrl}${mcpPath}`,
+        resource: `${publicUrl}/mcp`,
         authorization_servers: [deps.adminIssuer],
         bearer_methods_supported: ['header'],
         resource_name: 'App User Connectors',

@@ -7,9 +7,8 @@ import { beginExchange, type Exchange } from '../observability/exchange.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { type AuditExportDeps, auditExport } from './audit-export.ts';
 import { base44Compat, type Base44Deps, base44Path } from './base44-compat.ts';
-import { adminConsole, consolePath } from './console.ts';
 import { connectorRequest } from './connector-request.ts';
-import { type McpRoute, mcpPath, resourceMetadataPath } from './mcp.ts';
+import type { McpRoute } from './mcp.ts';
 import { limitBody, refuseGraphqlRequest, type Yoga } from './graphql.ts';
 import { healthz, type Pings, readyz, unavailableSentence } from './health.ts';
 import { metricsRoute } from './metrics.ts';
@@ -23,7 +22,8 @@ export interface RouterDeps {
   connect: ConnectDeps;
   audit: AuditExportDeps;
   base44: Base44Deps;
-  mcp: McpRoute;
+  /** Opened when it is first called: many services never are, and its SDK takes long to load. */
+  mcp: () => Promise<McpRoute>;
   connectorRequests: RequestDeps;
   /** Asks each part that the service needs whether it is there. */
   pings: Pings;
@@ -38,6 +38,12 @@ export interface RouterDeps {
 }
 
 const callback = /^\/api\/external-auth\/callback(\/[A-Za-z0-9_.-]{1,200})?$/;
+
+const consolePath = /^\/console(?:\/([0-9a-f]{16})\/([A-Za-z-]+\.(?:js|css|json)))?$/;
+
+const mcpPath = '/mcp';
+/** RFC 9728. */
+const resourceMetadataPath = /^\/\.well-known\/oauth-protected-resource(?:\/mcp)?$/;
 
 const auditPath = /^\/api\/workspaces\/([A-Za-z0-9_.-]{1,200})\/audit\.ndjson$/;
 
@@ -58,16 +64,19 @@ export function createRouter(deps: RouterDeps): Router {
     const { pathname } = new URL(request.url);
     if (pathname === '/graphql') return graphql(request, address, exchange);
     if (callback.test(pathname)) return oauthCallback(deps.connect, request, address);
-    if (pathname === mcpPath) return deps.mcp.handle(request, address);
+    if (pathname === mcpPath) return (await deps.mcp()).handle(request, address);
     if (pathname === requestPath) return connectorRequest(deps.connectorRequests, request);
-    if (resourceMetadataPath.test(pathname)) return deps.mcp.metadata();
+    if (resourceMetadataPath.test(pathname)) return (await deps.mcp()).metadata();
     const audited = auditPath.exec(pathname)?.[1];
     if (audited !== undefined) return auditExport(deps.audit, request, audited, address);
     const [, appId, call] = base44Path.exec(pathname) ?? [];
     if (appId !== undefined && call !== undefined)
       return base44Compat(deps.base44, request, { appId, path: call, address });
     const console = consolePath.exec(pathname);
-    if (console) return adminConsole(request, console[1], console[2]);
+    if (console) {
+      const { adminConsole } = await import('./console.ts'); // megabytes, which few services serve
+      return adminConsole(request, console[1], console[2]);
+    }
     if (pathname === '/healthz') return healthz();
     if (pathname === '/readyz') return readyz(deps);
     if (pathname === '/metrics') return metricsRoute(deps.metrics, request);
