@@ -4,6 +4,7 @@ import { createApp, type Overrides } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import { issueIdentityToken, PEOPLE, startSchedulingApp } from './app-server.ts';
 import { type CalendarProvider, startCalendarProvider } from './calendar-provider.ts';
+import { emptyDatabase } from './empty-database.ts';
 import { TASK_LIST } from './task-data.ts';
 import { type GraphiqlTab, graphiqlTabs } from './graphiql-tabs.ts';
 import { calendarSource, taskSource } from './upcoming-events.ts';
@@ -71,7 +72,8 @@ export async function startDemo(
       ADMIN_JWKS_URL: `${appOrigin}/.well-known/jwks.json`,
     });
     let tabs: GraphiqlTab[] = [];
-    const service = await createApp(config, { ...overrides, graphiqlTabs: () => tabs });
+    const snapshot = await emptyDatabase();
+    const service = await createApp(config, { snapshot, ...overrides, graphiqlTabs: () => tabs });
     closers.push(() => service.stop());
     const { url: listeningUrl } = await service.listen();
 

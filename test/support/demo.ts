@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { expect, inject, onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { type Demo, startDemo } from '../../examples/scheduling-app/demo.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { freePort } from './ports.ts';
@@ -22,7 +21,6 @@ export async function startTestDemo(ports?: Record<string, string>): Promise<Dem
   const errors: string[] = [];
   const demo = await startDemo(ports ?? (await freeDemoPorts()), {
     log: createLogger('error', { write: (line) => errors.push(line) }),
-    snapshot: new Blob([readFileSync(inject('databaseSnapshot'))]),
     asksProviderOnSave: false, // the tests count what the provider is asked
   });
   onTestFinished(async () => {

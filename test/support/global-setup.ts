@@ -1,10 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PGlite } from '@electric-sql/pglite';
 import { Redis } from 'ioredis';
 import type { TestProject } from 'vitest/node';
-import { migratePglite } from '../../src/db/migrate.ts';
+import { emptyDatabase } from '../../examples/scheduling-app/empty-database.ts';
 import { createTemplate } from './postgres.ts';
 
 declare module 'vitest' {
@@ -29,11 +28,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 
   const folder = mkdtempSync(join(tmpdir(), 'app-user-connectors-'));
   const file = join(folder, 'snapshot.tar');
-  const pglite = await PGlite.create('memory://');
-  await migratePglite(pglite);
-  const dump = await pglite.dumpDataDir('none');
-  writeFileSync(file, Buffer.from(await dump.arrayBuffer()));
-  await pglite.close();
+  writeFileSync(file, Buffer.from(await (await emptyDatabase()).arrayBuffer()));
   project.provide('databaseSnapshot', file);
 
   const template = await unlessMissing('PostgreSQL', 'TEST_DATABASE_URL', isRequired, () =>
