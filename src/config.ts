@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseUrl } from './lib/parse-url.ts';
 import { KeySourceError, readKeysFile, runKeysCommand } from './crypto/key-sources.ts';
 import { type Keyring, parseKeyring } from './crypto/keyring.ts';
 import { Plan } from './db/generated/prisma/enums.ts';
@@ -110,8 +111,7 @@ const integer = (low: number, high: number) =>
     .regex(/^\d{1,6}$/)
     .transform(Number)
     .refine((value) => value >= low && value <= high);
-const url = (protocols: string[]) =>
-  z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol));
+const url = (protocols: string[]) => z.string().refine((value) => protocols.includes(parseUrl(value)?.protocol ?? ''));
 const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 const hostname = /^[a-z0-9.-]+$/i;
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;

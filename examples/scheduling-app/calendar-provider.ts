@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type * as OidcProviderModule from 'oidc-provider';
 import type { ClientAuthMethod, KoaContextWithOIDC, Provider } from 'oidc-provider';
+import { parseUrl } from '../../src/lib/parse-url.ts';
 import { CALENDAR } from './calendar-data.ts';
 import {
   accessPage,
@@ -167,7 +168,7 @@ export async function startCalendarProvider(options: CalendarProviderOptions): P
     if (ctx.path === '/apps' && ctx.method === 'GET') return html(context, registerPage(service, null));
     if (ctx.path === '/apps' && ctx.method === 'POST') {
       const form = await readForm(context);
-      const redirectUris = (form.get('redirect_uris') ?? '').split(/\s+/).filter((uri) => URL.canParse(uri));
+      const redirectUris = (form.get('redirect_uris') ?? '').split(/\s+/).filter((uri) => parseUrl(uri));
       if (redirectUris.length === 0) {
         ctx.status = 400;
         return html(context, providerErrorPage(service, 'invalid_redirect_uri', 'Enter at least one redirect URI.'));
@@ -275,8 +276,8 @@ async function createProvider(
  * given `URL.parse`, which came to Node 20 late.
  */
 async function importOidcProvider(): Promise<typeof OidcProviderModule> {
-  const urls = URL as unknown as { parse?: (url: string, base?: string) => URL | null };
-  urls.parse ??= (url, base) => (URL.canParse(url, base) ? new URL(url, base) : null);
+  const urls = URL as unknown as { parse?: typeof parseUrl };
+  urls.parse ??= parseUrl;
 
   const { warn } = console;
   console.warn = (...values: unknown[]) => {

@@ -4,6 +4,7 @@ import { requireEditable } from '../connectors/manage.ts';
 import type { ResolveServer } from '../connectors/server.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Db } from '../db/client.ts';
+import { parseUrl } from '../lib/parse-url.ts';
 import type { Connector } from '../db/generated/prisma/client.ts';
 import type { FailureFacts } from '../failures/failures.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -155,7 +156,8 @@ function silenceError(
   cause: Error | null,
   url: string = (custom as { issuer?: string } | null)?.issuer ?? '',
 ): DomainError {
-  const facts: FailureFacts = URL.canParse(url) ? { host: new URL(url).host } : {};
+  const host = parseUrl(url)?.host;
+  const facts: FailureFacts = host === undefined ? {} : { host };
   const name = verdict.code === 'BLOCKED_HOST' ? 'ADDRESS_BLOCKED' : 'ENDPOINT_UNREACHABLE';
   return Object.assign(new ProviderUnavailableError(60, facts, name), cause && { cause });
 }

@@ -3,6 +3,7 @@ import { createServerAdapter } from '@whatwg-node/server';
 import type { ConnectDeps } from '../connections/connect.ts';
 import { type RequestDeps, requestPath } from '../connectors/request.ts';
 import type { Logger } from '../lib/logger.ts';
+import { parseUrl } from '../lib/parse-url.ts';
 import { beginExchange, type Exchange } from '../observability/exchange.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { type AuditExportDeps, auditExport } from './audit-export.ts';
@@ -60,8 +61,8 @@ export function createRouter(deps: RouterDeps): Router {
   }
 
   async function route(request: Request, address: string | null, exchange?: Exchange): Promise<Response> {
-    if (!URL.canParse(request.url)) return new Response('Bad Request', { status: 400 }); // a malformed Host header
-    const { pathname } = new URL(request.url);
+    const pathname = parseUrl(request.url)?.pathname;
+    if (pathname === undefined) return new Response('Bad Request', { status: 400 }); // a malformed Host header
     if (pathname === '/graphql') return graphql(request, address, exchange);
     if (callback.test(pathname)) return oauthCallback(deps.connect, request, address);
     if (pathname === mcpPath) return (await deps.mcp()).handle(request, address);

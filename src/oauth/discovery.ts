@@ -1,7 +1,8 @@
 import { discoveryRequest, processDiscoveryResponse } from 'oauth4webapi';
 import type { AuthorizationServer } from './authorization-server.ts';
 import { OAuthError } from './failure.ts';
-import { type ProviderFetch, parseUrl } from './fetch.ts';
+import { parseUrl } from '../lib/parse-url.ts';
+import type { ProviderFetch } from './fetch.ts';
 import { libraryFetch } from './library-fetch.ts';
 
 /** What an issuer publishes of itself. */

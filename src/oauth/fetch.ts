@@ -4,6 +4,7 @@ import { callbackify } from 'node:util';
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import ipaddr from 'ipaddr.js';
 import { Agent, type Dispatcher } from 'undici';
+import { parseUrl } from '../lib/parse-url.ts';
 import { OAuthError, type RetryCode, sentenceFor } from './failure.ts';
 
 /** Where requests to providers may go, and how much they may cost. */
@@ -73,11 +74,6 @@ export function checkProviderUrl(url: string, policy: ProviderFetchPolicy): stri
   if (!parsed) return 'This is not an absolute URL.';
   if (parsed.hash !== '' || url.includes('#')) return 'A provider URL has no #fragment.';
   return urlFault(parsed, policy);
-}
-
-/** An absolute URL; null where the text is none. */
-export function parseUrl(text: string): URL | null {
-  return URL.canParse(text) ? new URL(text) : null;
 }
 
 function urlFault(url: URL, policy: ProviderFetchPolicy): string | null {

@@ -1,6 +1,6 @@
 import type { AuthorizationServer, KeptValue } from './authorization-server.ts';
 import { OAuthError } from './failure.ts';
-import { parseUrl } from './fetch.ts';
+import { parseUrl } from '../lib/parse-url.ts';
 
 /** An origin of one of the hosts, as a provider names it; null for anything else. */
 export function regionOf(hosts: readonly string[], told: string): string | null {

@@ -1,4 +1,5 @@
 import type { OriginKind } from '../db/generated/prisma/enums.ts';
+import { parseUrl } from '../lib/parse-url.ts';
 import type { CallerApp } from './caller.ts';
 
 /** An origin of an app, with what it is for. */
@@ -18,12 +19,12 @@ export function isLocalhost(hostname: string): boolean {
 export function readOrigin(text: string): { origin: string } | { fault: string } {
   const value = text.trim();
   if (value.includes('*')) return { fault: 'An origin has no wildcard: enter each one.' };
-  if (!/^https?:\/\/[^/?#\\@\s]+\/?$/i.test(value) || !URL.canParse(value) || value.length > 255) {
+  const url = /^https?:\/\/[^/?#\\@\s]+\/?$/i.test(value) && value.length <= 255 ? parseUrl(value) : null;
+  if (!url) {
     return {
       fault: 'An origin is a scheme, a host and perhaps a port, such as https://app.example.com, without a path.',
     };
   }
-  const url = new URL(value);
   // the parser also reads `%2a` and full-width characters
   if (url.hostname.includes('*')) return { fault: 'An origin has no wildcard: enter each one.' };
   if (url.protocol === 'http:' && !isLocalhost(url.hostname)) {
@@ -59,8 +60,7 @@ export function resolveReturnTo(app: Pick<CallerApp, 'origins'>, base: string | 
   if (returnTo.length > 2048 || !/^[\x21-\x5b\x5d-\x7e]+$/.test(returnTo)) return null; // no space, control, backslash, non-ASCII
   const absolute = /^https?:\/\/[^/]/i.test(returnTo);
   if (!absolute && (base === null || !/^\/(?!\/)/.test(returnTo))) return null;
-  if (!URL.canParse(returnTo, base ?? undefined)) return null;
-  const url = new URL(returnTo, base ?? undefined);
-  if (url.username || url.password) return null;
+  const url = parseUrl(returnTo, base ?? undefined);
+  if (!url || url.username || url.password) return null;
   return app.origins.some((own) => own.origin === url.origin) ? url.href : null;
 }

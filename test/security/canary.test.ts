@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { everyFile, everyRow, newKey, startServiceOnDisk } from '../support/at-rest.ts';
+import { parseUrl } from '../../src/lib/parse-url.ts';
 import { addTestConnector, field, type Service } from '../support/harness.ts';
 import {
   completeConnection,
@@ -96,7 +97,7 @@ test('T8. T10. after the whole journey no secret is in the database, its files, 
   provider.around(async (ctx, next) => {
     await next();
     const location = ctx.response.get('location');
-    const code = URL.canParse(location) && new URL(location).searchParams.get('code');
+    const code = parseUrl(location)?.searchParams.get('code');
     if (code) passed.codes.push(code); // also those that are never exchanged
   });
   const canary = 'ctk_of_a_talkative_provider';
