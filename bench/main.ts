@@ -1,5 +1,6 @@
 /** Runs the benchmarks, all or those named on the command line, one after the other. See the README. */
 import { audit } from './audit.ts';
+import { embedded } from './embedded.ts';
 import { fanOut } from './fan-out.ts';
 import { peers } from './peers.ts';
 import { scopeEdit } from './scope-edit.ts';
@@ -10,6 +11,7 @@ import { type Cleanup, createCleanup } from './support/cleanup.ts';
 import { postgresVersion } from './support/database.ts';
 import { type Figure, printTable, type Result, writeResults } from './support/report.ts';
 import { tokenRead } from './token-read.ts';
+import { workers } from './workers.ts';
 
 const benchmarks: Record<string, (cleanup: Cleanup) => Promise<Figure[]>> = {
   stampede,
@@ -18,6 +20,8 @@ const benchmarks: Record<string, (cleanup: Cleanup) => Promise<Figure[]>> = {
   'token-read': tokenRead,
   audit,
   peers,
+  embedded,
+  workers,
   'slow-provider': slowProvider,
   start,
 };

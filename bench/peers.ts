@@ -1,13 +1,11 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Dispatcher } from 'undici';
 import { createClientFromRequest } from '../src/client/server.ts';
 import { idOf } from '../src/lib/global-id.ts';
+import { startBetterAuth } from './support/better-auth.ts';
 import type { Cleanup } from './support/cleanup.ts';
 import { personAt, storeConnections, tokenOf } from './support/connections.ts';
-import { createEmptyDatabase } from './support/database.ts';
-import { type Served, startServer } from './support/instance.ts';
+import { ask, type Served, startServer } from './support/instance.ts';
 import { inParallel, median, percentile, residentMiB } from './support/measure.ts';
 import { compared, type Figure } from './support/report.ts';
 import { sized } from './support/scale.ts';
@@ -78,12 +76,6 @@ const goalsOf: Record<string, Partial<Record<Measure, Pick<Figure, 'goal' | 'atL
   REST: { perSecond: { atLeast: 1.3 }, p99: { goal: 1.5 }, cpu: { goal: 1 } },
 };
 
-/** Sends a request as a caller with sockets of its own does, and answers what it holds. */
-async function ask<T>({ pool }: Served, request: Dispatcher.RequestOptions): Promise<T> {
-  const { body } = await pool.request(request);
-  return (await body.json()) as T;
-}
-
 /** Reads of one token by each way in turns, in one run: what the machine does meanwhile concerns all of them. */
 export async function peers(cleanup: Cleanup): Promise<Figure[]> {
   const stage = await setStage(cleanup, { instances: 1 });
@@ -95,7 +87,7 @@ export async function peers(cleanup: Cleanup): Promise<Figure[]> {
   const body = tokenReadBody(connector);
   const restPath = `/api/apps/${stage.appId}/app-user-auth/connectors/${connector.id}/token`;
   const floor = await startFloor(cleanup, stage, connector.id);
-  const betterAuth = await startBetterAuth(cleanup);
+  const betterAuth = await startBetterAuth(cleanup, { connections, readers });
 
   const subjects: Subject[] = [
     {
@@ -140,7 +132,7 @@ export async function peers(cleanup: Cleanup): Promise<Figure[]> {
       name: 'better-auth',
       server: betterAuth.server,
       pace: 0.1,
-      read: betterAuth.read,
+      read: async (person) => (await betterAuth.read(person)).accessToken,
     },
   ];
 
@@ -173,37 +165,6 @@ export async function peers(cleanup: Cleanup): Promise<Figure[]> {
     figures.push({ name: `${name}: memory`, value: Math.round(residentMiB(server.pid)), unit: 'MiB' });
   }
   return figures;
-}
-
-/** Its readers are as many, with the same tokens; what it is asked is what it would be asked through the app's own backend. */
-async function startBetterAuth(cleanup: Cleanup) {
-  const databaseUrl = await createEmptyDatabase(cleanup);
-  const server = await startServer(
-    cleanup,
-    ['--import', 'tsx', fileURLToPath(new URL('peers/better-auth.ts', import.meta.url))],
-    {
-      PATH: process.env.PATH ?? '',
-      NODE_ENV: 'production',
-      DATABASE_URL: databaseUrl,
-      SECRET: randomBytes(24).toString('base64url'),
-      CONNECTIONS: String(connections),
-      READERS: String(readers),
-    },
-  );
-  const ways = await ask<{ accountId: string; cookie: string }[]>(server, { path: '/readers', method: 'GET' });
-  return {
-    server,
-    read: async (person: number) => {
-      const { accountId, cookie = '' } = ways[person - 1] ?? {};
-      const { accessToken } = await ask<{ accessToken?: string }>(server, {
-        path: '/api/auth/get-access-token',
-        method: 'POST',
-        headers: { 'content-type': 'application/json', origin: 'http://127.0.0.1', cookie },
-        body: JSON.stringify({ accountId }),
-      });
-      return accessToken;
-    },
-  };
 }
 
 function startFloor(cleanup: Cleanup, stage: Stage, connectorId: string): Promise<Served> {

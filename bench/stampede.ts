@@ -1,4 +1,7 @@
+import pg from 'pg';
+import { startBetterAuth } from './support/better-auth.ts';
 import type { Cleanup } from './support/cleanup.ts';
+import { obtainGrant } from './support/grant.ts';
 import { median } from './support/measure.ts';
 import { compared, type Figure } from './support/report.ts';
 import { sized } from './support/scale.ts';
@@ -8,6 +11,7 @@ import { readToken, tokenReadBody } from './support/token-read.ts';
 const processes = 3;
 const callers = sized(1_000);
 const rounds = 7;
+const peerCallers = sized(200, 20);
 
 interface Round {
   lastMs: number;
@@ -49,6 +53,30 @@ export async function stampede(cleanup: Cleanup): Promise<Figure[]> {
       unit: '',
       goal: 0,
     },
+    ...(await besideBetterAuth(cleanup, stage)),
+  ];
+}
+
+/** One stampede of the same kind on one process of better-auth, and whether what it keeps afterwards can be refreshed again. */
+async function besideBetterAuth(cleanup: Cleanup, { provider }: Stage): Promise<Figure[]> {
+  const grant = await obtainGrant(provider);
+  const betterAuth = await startBetterAuth(cleanup, { connections: 1, readers: 1, grant });
+  const read = async () => (await betterAuth.read(2).catch(() => null))?.accessToken ?? null;
+  const before = provider.counts.refresh_token;
+  const tokens = await Promise.all(Array.from({ length: peerCallers }, read));
+  const refreshes = provider.counts.refresh_token - before;
+  const database = new pg.Client({ connectionString: betterAuth.databaseUrl });
+  await database.connect();
+  await database.query(
+    `UPDATE account SET "accessTokenExpiresAt" = now() - interval '1 hour' WHERE "providerId" = 'calendar'`,
+  );
+  await database.end();
+  const isLost = (await read()) === null;
+  const crowd = `better-auth, ${peerCallers} callers, one process`;
+  return [
+    { name: `${crowd}: refreshes that reached the provider`, value: refreshes, unit: '' },
+    { name: `${crowd}: callers without a token`, value: tokens.filter((token) => token === null).length, unit: '' },
+    { name: `${crowd}: grants that cannot be refreshed afterwards`, value: isLost ? 1 : 0, unit: '' },
   ];
 }
 

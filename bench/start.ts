@@ -1,9 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { type Cleanup, createCleanup } from './support/cleanup.ts';
-import { createDatabase } from './support/database.ts';
+import { createDatabase, createDataDir } from './support/database.ts';
 import { startInstance } from './support/instance.ts';
 import { median, timed } from './support/measure.ts';
 import { compared, type Figure } from './support/report.ts';
@@ -13,8 +10,7 @@ const starts = 5;
 /** From the start of the process until it listens: on PostgreSQL, and on the embedded database when it is there already. */
 export async function start(cleanup: Cleanup): Promise<Figure[]> {
   const { url: databaseUrl } = await createDatabase(cleanup);
-  const dataDir = mkdtempSync(join(tmpdir(), 'app-user-connectors-bench-'));
-  cleanup.add(async () => rmSync(dataDir, { recursive: true, force: true }));
+  const dataDir = createDataDir(cleanup);
   const settings = {
     publicUrl: 'https://connect.example.com',
     encryptionKeys: `bench:${randomBytes(32).toString('base64')}`,

@@ -1,7 +1,7 @@
 /**
  * better-auth as an app would set it up for the same: tokens encrypted, PostgreSQL, sessions in a secondary storage (here the
- * process's own memory, the quickest there can be), no rate limit, no telemetry. GET /readers tells how to ask for the tokens.
- * Settings come as environment variables.
+ * process's own memory, the quickest there can be), no rate limit, no telemetry. GET /readers tells how to ask for the tokens; where
+ * a GRANT is given the last of them is that one, whose access token has expired. Settings come as environment variables.
  */
 import { createHmac } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -10,7 +10,9 @@ import { type BetterAuthOptions, betterAuth } from 'better-auth';
 import { symmetricEncrypt } from 'better-auth/crypto';
 import { getMigrations } from 'better-auth/db/migration';
 import { toNodeHandler } from 'better-auth/node';
+import { genericOAuth } from 'better-auth/plugins/generic-oauth';
 import pg from 'pg';
+import type { Grant } from '../support/grant.ts';
 
 const setting = (name: string): string => {
   const value = process.env[name];
@@ -22,6 +24,7 @@ const secret = setting('SECRET');
 const connections = Number(setting('CONNECTIONS'));
 const readers = Number(setting('READERS'));
 const pool = new pg.Pool({ connectionString: setting('DATABASE_URL') });
+const grant = process.env.GRANT ? (JSON.parse(process.env.GRANT) as Grant) : null;
 const kept = new Map<string, string>();
 
 const options = {
@@ -45,6 +48,21 @@ const options = {
     },
   },
   socialProviders: { google: { clientId: 'bench', clientSecret: 'bench' } },
+  plugins: grant
+    ? [
+        genericOAuth({
+          config: [
+            {
+              providerId: 'calendar',
+              clientId: grant.clientId,
+              clientSecret: grant.clientSecret,
+              authorizationUrl: `${grant.issuer}/auth`,
+              tokenUrl: `${grant.issuer}/token`,
+            },
+          ],
+        }),
+      ]
+    : [],
   rateLimit: { enabled: false },
   telemetry: { enabled: false },
   logger: { level: 'error' },
@@ -57,8 +75,30 @@ const { internalAdapter } = await auth.$context;
 /** As better-auth signs its cookies: HMAC-SHA-256 of the session's token. */
 const signed = (token: string) => `${token}.${createHmac('sha256', secret).update(token).digest('base64')}`;
 
+interface Account {
+  providerId: string;
+  accessToken: string;
+  refreshToken: string;
+  accessTokenExpiresAt: Date;
+}
+
+const hourMs = 3600 * 1000;
 const ways: { accountId: string; cookie: string }[] = [];
 for (let index = 1; index <= readers; index += 1) {
+  await addReader(index, {
+    providerId: 'google',
+    accessToken: `token-of-person-${index}`,
+    refreshToken: 'refresh',
+    accessTokenExpiresAt: new Date(Date.now() + 24 * hourMs),
+  });
+}
+if (grant) {
+  const { accessToken, refreshToken } = grant;
+  const accessTokenExpiresAt = new Date(Date.now() - hourMs);
+  await addReader(readers + 1, { providerId: 'calendar', accessToken, refreshToken, accessTokenExpiresAt });
+}
+
+async function addReader(index: number, { providerId, accessToken, refreshToken, accessTokenExpiresAt }: Account) {
   const user = await internalAdapter.createUser(
     { email: `person-${index}@example.com`, name: `person-${index}`, emailVerified: true },
     { method: 'email-password' },
@@ -66,11 +106,11 @@ for (let index = 1; index <= readers; index += 1) {
   const session = await internalAdapter.createSession(user.id, false);
   const account = await internalAdapter.createAccount<Record<string, unknown>>({
     userId: user.id,
-    providerId: 'google',
+    providerId,
     accountId: `account-${index}`,
-    accessToken: await encrypted(`token-of-person-${index}`),
-    refreshToken: await encrypted('refresh'),
-    accessTokenExpiresAt: new Date(Date.now() + 24 * 3600 * 1000),
+    accessToken: await encrypted(accessToken),
+    refreshToken: await encrypted(refreshToken),
+    accessTokenExpiresAt,
     scope: 'openid,email',
   });
   ways.push({

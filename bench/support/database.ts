@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import pg from 'pg';
 import { migratePostgres } from '../../src/db/migrate.ts';
 import type { Cleanup } from './cleanup.ts';
@@ -19,6 +22,13 @@ async function onServer<T>(run: (client: pg.Client) => Promise<T>): Promise<T> {
   } finally {
     await client.end();
   }
+}
+
+/** A folder for an embedded database. */
+export function createDataDir(cleanup: Cleanup): string {
+  const folder = mkdtempSync(join(tmpdir(), 'app-user-connectors-bench-'));
+  cleanup.add(async () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
 
 /** A database with nothing in it. */

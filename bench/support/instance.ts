@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { Pool } from 'undici';
+import { type Dispatcher, Pool } from 'undici';
 import type { Cleanup } from './cleanup.ts';
 
 /** A server that runs as a process of its own, with a port of its own. */
@@ -29,6 +29,8 @@ export interface InstanceOptions {
   operatorKey: string;
   /** Where several instances tell each other of changes. */
   redisUrl?: string;
+  /** Processes that answer, one unless given. */
+  workers?: number;
 }
 
 const entry = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -53,6 +55,7 @@ function environment(options: InstanceOptions): Record<string, string> {
     ALLOWED_PROVIDER_HOSTS: 'localhost,127.0.0.1',
     LOG_LEVEL: 'error',
     ...(options.redisUrl && { REDIS_URL: options.redisUrl }),
+    ...(options.workers && { WORKERS: String(options.workers) }),
   };
 }
 
@@ -83,6 +86,12 @@ export async function startServer(cleanup: Cleanup, args: string[], env: Record<
   const pool = new Pool(url, { connections: null, pipelining: 1, headersTimeout: 120_000, bodyTimeout: 120_000 });
   cleanup.add(() => pool.destroy());
   return { url, pid: child.pid ?? 0, pool };
+}
+
+/** Sends a request as a caller with sockets of its own does, and answers what it holds. */
+export async function ask<T>({ pool }: Served, request: Dispatcher.RequestOptions): Promise<T> {
+  const { body } = await pool.request(request);
+  return (await body.json()) as T;
 }
 
 /** Starts the service as a process, and waits until it listens. */

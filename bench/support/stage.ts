@@ -4,8 +4,8 @@ import { type CalendarProvider, startCalendarProvider } from '../../examples/sch
 import { type Keyring, parseKeyring } from '../../src/crypto/keyring.ts';
 import type { Cleanup } from './cleanup.ts';
 import { consentAt } from './consent.ts';
-import { createDatabase, type Database } from './database.ts';
-import { type Instance, startInstance } from './instance.ts';
+import { createDatabase, createDataDir, type Database } from './database.ts';
+import { type Instance, type InstanceOptions, startInstance } from './instance.ts';
 
 /** A connector that really stands at the provider, and the one person who is really connected through it. */
 export interface Connector {
@@ -13,9 +13,8 @@ export interface Connector {
   connectedPerson: string;
 }
 
-/** A database of its own, instances of the service on it, a provider, and an app of a workspace. */
-export interface Stage {
-  database: Database;
+/** Instances of the service, a provider, and an app of a workspace. */
+export interface EmbeddedStage {
   provider: CalendarProvider;
   /** The one that admins call. */
   first: Instance;
@@ -32,8 +31,15 @@ export interface Stage {
   /** What a person's browser sends. */
   browser(person: string): Promise<Record<string, string>>;
   addConnector(): Promise<Connector>;
+  /** Leads a person through consent. */
+  connect(person: string, connectorId: string): Promise<void>;
   /** Edits a connector's scopes as an admin. */
   editScopes(connector: Connector, scopes: string[]): Promise<void>;
+}
+
+/** The same on a database of its own. */
+export interface Stage extends EmbeddedStage {
+  database: Database;
 }
 
 const publicUrl = 'https://connect.example.com';
@@ -82,18 +88,39 @@ async function mutate<T>(
 
 const bearer = (token: string) => `Bearer ${token}`;
 
-export async function setStage(cleanup: Cleanup, options: { instances: number; redisUrl?: string }): Promise<Stage> {
+interface StageOptions {
+  instances: number;
+  redisUrl?: string;
+  /** Processes of each instance that answer. */
+  workers?: number;
+}
+
+export async function setStage(cleanup: Cleanup, options: StageOptions): Promise<Stage> {
   const database = await createDatabase(cleanup);
+  return { ...(await setUp(cleanup, { databaseUrl: database.url }, options)), database };
+}
+
+/** One instance on the embedded database, in a folder of its own. */
+export function setEmbeddedStage(cleanup: Cleanup): Promise<EmbeddedStage> {
+  return setUp(cleanup, { dataDir: createDataDir(cleanup) }, { instances: 1 });
+}
+
+async function setUp(
+  cleanup: Cleanup,
+  store: Pick<InstanceOptions, 'databaseUrl' | 'dataDir'>,
+  options: StageOptions,
+): Promise<EmbeddedStage> {
   const encryptionKeys = `bench:${randomBytes(32).toString('base64')}`;
   const operatorKey = randomBytes(24).toString('base64url');
   const provider = await startCalendarProvider({ port: 0, accessTokenSeconds });
   cleanup.add(() => provider.stop());
   const settings = {
-    databaseUrl: database.url,
+    ...store,
     publicUrl,
     encryptionKeys,
     operatorKey,
     ...(options.redisUrl && { redisUrl: options.redisUrl }),
+    ...(options.workers && { workers: options.workers }),
   };
   const first = await startInstance(cleanup, settings);
   const instances = [first];
@@ -134,8 +161,7 @@ export async function setStage(cleanup: Cleanup, options: { instances: number; r
       .setExpirationTime('6h')
       .sign(identityKey);
 
-  const stage: Stage = {
-    database,
+  const stage: EmbeddedStage = {
     provider,
     first,
     instances,
@@ -166,9 +192,10 @@ export async function setStage(cleanup: Cleanup, options: { instances: number; r
       const client = provider.registerClient({ name: 'Bench', redirectUris });
       await mutate(first, 'editConnector', { connectorId: connector.id, ...client }, owner);
       const connectedPerson = 'person-0';
-      await connect(first, await stage.browser(connectedPerson), connector.id);
+      await stage.connect(connectedPerson, connector.id);
       return { id: connector.id, connectedPerson };
     },
+    connect: async (person, connectorId) => connect(first, await stage.browser(person), connectorId),
     async editScopes({ id }, wanted) {
       await mutate(first, 'editConnector', { connectorId: id, scopes: wanted }, owner);
     },
