@@ -8,7 +8,7 @@ import type { Clock } from '../../src/lib/clock.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { type CalendarProvider, startCalendarProvider } from './local-provider.ts';
 import { freePort } from './ports.ts';
-import { takeDatabase } from './database.ts';
+import { takeDatabase, takePostgres } from './database.ts';
 import { createDatabase } from './postgres.ts';
 
 export const operatorKey = 'operator-key-of-the-tests';
@@ -67,7 +67,9 @@ export async function startService(
 ): Promise<Service> {
   const port = await freePort();
   const isEmbedded = !inject('onPostgres') || env.DATABASE_URL || overrides.snapshot || env.DATA_DIR;
-  const stores = isEmbedded ? {} : { DATABASE_URL: await ownPostgres(onFinished), REDIS_URL: inject('redisUrl') ?? '' };
+  const stores = isEmbedded
+    ? {}
+    : { DATABASE_URL: await takePostgres(onFinished), REDIS_URL: inject('redisUrl') ?? '' };
   const config = parseConfig({
     PORT: String(port),
     DATA_DIR: 'memory://',

@@ -23,7 +23,8 @@ export async function createDatabase(
   serverUrl: string,
   template?: string,
 ): Promise<{ name: string; url: string; drop(): Promise<void> }> {
-  const name = `test_${randomUUID().replaceAll('-', '')}`;
+  const unique = randomUUID().replaceAll('-', '');
+  const name = template ? `${template}_${unique.slice(0, 12)}` : `test_${unique}`;
   await onServer(serverUrl, (client) =>
     client.query(`CREATE DATABASE ${name}${template ? ` TEMPLATE ${template}` : ''}`),
   );
@@ -36,9 +37,19 @@ export async function createDatabase(
   };
 }
 
-/** A database with every migration applied, for the tests' own to be copied from. */
+/** A database with every migration applied, for the tests' own to be copied from. Whatever is left of those is dropped with it. */
 export async function createTemplate(serverUrl: string): Promise<{ name: string; drop(): Promise<void> }> {
-  const template = await createDatabase(serverUrl);
-  await migratePostgres(template.url);
-  return template;
+  const { name, url } = await createDatabase(serverUrl);
+  await migratePostgres(url);
+  return {
+    name,
+    drop: () =>
+      onServer(serverUrl, async (client) => {
+        const { rows } = await client.query<{ datname: string }>(
+          `SELECT datname FROM pg_database WHERE starts_with(datname, $1)`,
+          [name],
+        );
+        for (const { datname } of rows) await client.query(`DROP DATABASE ${datname} WITH (FORCE)`);
+      }),
+  };
 }
