@@ -117,9 +117,10 @@ test(
       for (const name of inputsGiven(path, (await calls[path]?.variables(place)) ?? {})) given.add(name);
     }
     // the other halves of what takes one of two, and the rest of paging, have tests of their own below; what else an audit is
-    // filtered by has them in behaviours/audit.test.ts, for no row of the service's own names an app
+    // filtered by has them in behaviours/audit.test.ts, for no row of the service's own names an app; a provider's connections are
+    // revoked in behaviours/revoke-all.test.ts
     const elsewhere =
-      /^(AppIdentityInput\.jwks|JwksIdentityInput\.|CustomProviderInput\.discovery|DiscoveryProviderInput\.|AuditFilterInput\.(appId|connectorId)$|Query\.(workspaces|serviceAudit)\.(after|before|last)$)/;
+      /^(AppIdentityInput\.jwks|JwksIdentityInput\.|CustomProviderInput\.discovery|DiscoveryProviderInput\.|AuditFilterInput\.(appId|connectorId)$|RevokeAllConnectionsInput\.providerKey$|Query\.(workspaces|serviceAudit)\.(after|before|last)$)/;
     expect([...wanted].filter((name) => !given.has(name) && !elsewhere.test(name))).toEqual([]);
     const wrong: Record<string, unknown[]> = {
       ID: [{}, [], true, 1.5, null],

@@ -25,10 +25,12 @@ export interface StatusFacts {
     available: boolean;
     clientFingerprint: string;
     scopesFingerprint: string;
+    grantsRevokedAt: Date | null;
   } | null;
   connection: {
     clientFingerprint: string;
     scopesFingerprint: string;
+    connectedAt: Date;
     refusedAt: Date | null;
     grantExpiresAt: Date | null;
     disconnectedAt: Date | null;
@@ -57,10 +59,18 @@ function reconnectReason(
   connection: NonNullable<StatusFacts['connection']>,
   now: Date,
 ): ReconnectReason | null {
-  if (connection.refusedAt) return 'ACCESS_REVOKED';
+  if (connection.refusedAt || isRevoked(connector, connection)) return 'ACCESS_REVOKED';
   if (connection.clientFingerprint !== connector.clientFingerprint) return 'CREDENTIALS_CHANGED';
   if (connection.grantExpiresAt && connection.grantExpiresAt <= now) return 'GRANT_EXPIRED';
   return connection.scopesFingerprint === connector.scopesFingerprint ? null : 'SCOPES_CHANGED';
+}
+
+/** Whether a connection stands on a grant from before all of its connector's were revoked. */
+export function isRevoked(
+  { grantsRevokedAt }: { grantsRevokedAt: Date | null },
+  { connectedAt }: { connectedAt: Date },
+): boolean {
+  return grantsRevokedAt !== null && connectedAt <= grantsRevokedAt;
 }
 
 /** What was asked for and not granted, in the order asked. `aliases`: what the provider grants under another name, or (empty) under none. */

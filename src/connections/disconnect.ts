@@ -56,9 +56,33 @@ export async function endConnection(
   const ended = await store.endConnection(tx, id, now);
   if (!ended) return false;
   await recordAct(deps, tx, actor, { act: 'ACCOUNT_DISCONNECTED', ...actOn(ended) });
-  await store.releaseParkedRevocations(tx, ended, now);
-  await store.releaseHeldRevocations(tx, id, now);
-  if (!ended.credential) return true;
-  await queueStoredRevocation(deps, tx, { ...ended, connectionId: id }, ended.credential, now);
+  await handOver(deps, tx, ended, null, now);
   return true;
+}
+
+/** Takes the tokens from a connection that was made before all of its connector's were revoked, and queues the revocation: whose it is must connect again. */
+export async function revokeConnection(
+  deps: { keyring: Keyring; clock: Clock; log: Logger },
+  tx: Tx,
+  id: string,
+  grantsRevokedAt: Date,
+): Promise<void> {
+  const now = deps.clock.now();
+  const revoked = await store.takeTokens(tx, id, grantsRevokedAt, now);
+  if (revoked) await handOver(deps, tx, revoked, grantsRevokedAt, now);
+}
+
+/** Queues the revocation of a connection's tokens, and lets go what has waited for its end. */
+async function handOver(
+  deps: { keyring: Keyring; log: Logger },
+  tx: Tx,
+  ended: NonNullable<Awaited<ReturnType<typeof store.endConnection>>>,
+  grantsRevokedAt: Date | null,
+  now: Date,
+): Promise<void> {
+  await store.releaseParkedRevocations(tx, ended, now);
+  await store.releaseHeldRevocations(tx, ended.id, now);
+  if (!ended.credential) return;
+  const grant = { ...ended, connectionId: ended.id, grantsRevokedAt };
+  await queueStoredRevocation(deps, tx, grant, ended.credential, now);
 }

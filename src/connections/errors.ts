@@ -48,7 +48,7 @@ export class AmbiguousProviderError extends ValidationError {
 const reconnectSentences: Record<ReconnectReason, string> = {
   SCOPES_CHANGED: failures.SCOPES_CHANGED.sentence,
   CREDENTIALS_CHANGED: "The connector's client at the provider has changed.",
-  ACCESS_REVOKED: 'The provider no longer accepts the access that you allowed.',
+  ACCESS_REVOKED: 'The access that you allowed has been revoked.',
   GRANT_EXPIRED: 'The access that you allowed has expired.',
 };
 

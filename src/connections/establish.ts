@@ -22,7 +22,7 @@ import { NotFoundError } from '../workspaces/errors.ts';
 import { roleMay, roleTooLow } from '../workspaces/membership.ts';
 import { findRole } from '../workspaces/store.ts';
 import { actOn, actorOfFlow } from './audit.ts';
-import { connectionId, connectorProblem, ownerInTheWay } from './connection.ts';
+import { connectionId, connectorProblem, isRevoked, ownerInTheWay } from './connection.ts';
 import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
 import { AccountOwnedError, flowError } from './errors.ts';
 import { clientOf, grantEnd, sealGrant } from './grant.ts';
@@ -123,13 +123,14 @@ async function storeConnection(
   const write = async (tx: Tx): Promise<DomainError | null> => {
     await store.takeTurn(tx, id); // of two first flows at once, the second finds the first one's grant and takes it back
     await store.deleteFlow(tx, flow.id);
-    const closed = await closedMeanwhile(tx, flow);
+    const { closed, grantsRevokedAt } = await closedMeanwhile(tx, flow, receivedAt);
     const before = await store.lockWithCredential(tx, id);
     if (before?.credential?.fingerprint === tokens.fingerprint) return null; // a commit whose answer was lost
     // What the other grant may stand on as well is revoked when the connection ends; the rest at once. A grant of another client
     // shares nothing with the new one, and is revoked once the connector is put back.
     const sameClient = before?.clientFingerprint === flow.clientFingerprint;
-    const sameGrant = Boolean(before && sameClient && mayShareGrant(server, account, before));
+    const wasRevoked = before !== null && isRevoked({ grantsRevokedAt }, before);
+    const sameGrant = Boolean(before && sameClient && !wasRevoked && mayShareGrant(server, account, before));
     const refusal = closed ?? (await starterRefusal(tx, flow, before));
     if (refusal) {
       const dueAt = before?.credential && sameGrant ? null : receivedAt;
@@ -139,9 +140,10 @@ async function storeConnection(
       return refusal;
     }
     if (before?.credential) {
-      const owner = { ...before, connectionId: id };
+      const owner = { ...before, connectionId: id, grantsRevokedAt: wasRevoked ? grantsRevokedAt : null };
       await queueStoredRevocation(deps, tx, owner, before.credential, sameGrant ? null : receivedAt);
-      if (!sameGrant) await store.releaseHeldRevocations(tx, id, receivedAt, before.accountId);
+      const heldFor = wasRevoked ? undefined : before.accountId;
+      if (!sameGrant) await store.releaseHeldRevocations(tx, id, receivedAt, heldFor);
     }
     if (before && before.accountId !== account.id) await store.releaseParkedRevocations(tx, before, receivedAt);
     await store.replaceConnection(
@@ -193,14 +195,20 @@ function ownerOf(flow: PendingFlow, id: string, grant: TokenGrant, account: Prov
 
 /**
  * What has closed the flow's connector or app while the provider was asked; null where nothing has, and then nothing does until the
- * transaction ends.
+ * transaction ends. A grant that was asked for before all were revoked is one of them.
  */
-async function closedMeanwhile(tx: Tx, flow: PendingFlow): Promise<DomainError | null> {
+async function closedMeanwhile(
+  tx: Tx,
+  flow: PendingFlow,
+  receivedAt: Date,
+): Promise<{ closed: DomainError | null; grantsRevokedAt: Date | null }> {
   const appIsThere = await store.shareApp(tx, flow.appId);
   const connector = await store.shareConnector(tx, flow);
   const problem = connectorProblem(connector ? connectorFacts(connector) : null);
-  if (problem || !connector) return problem ?? new NotFoundError('connector');
-  return agrees(connector, flow) && appIsThere ? null : flowError('CONNECTOR_CHANGED');
+  if (problem || !connector) return { closed: problem ?? new NotFoundError('connector'), grantsRevokedAt: null };
+  const { grantsRevokedAt } = connector;
+  const isOpen = agrees(connector, flow) && appIsThere && !isRevoked(connector, { connectedAt: receivedAt });
+  return { closed: isOpen ? null : flowError('CONNECTOR_CHANGED'), grantsRevokedAt };
 }
 
 /** Queues the revocation of a grant that a failed flow would leave at the provider, without hiding why the flow failed. */

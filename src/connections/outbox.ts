@@ -23,14 +23,17 @@ export async function queueRevocation(
     clientFingerprint: string;
     /** What the provider told of the connection. */
     connectionConfig: unknown;
+    /** Where it is revoked along with all others of its connector: since when. */
+    grantsRevokedAt?: Date | null;
   },
   tokens: GrantTokens,
   dueAt: Date | null,
 ): Promise<void> {
   const id = randomUUID();
-  const { workspaceId, connectorId, connectionId, accountId } = grant;
+  const { workspaceId, connectorId, connectionId, accountId, grantsRevokedAt = null } = grant;
   const tokensSealed = sealForOutbox(deps.keyring, id, tokens, grant);
-  await store.insertRevocation(tx, { id, workspaceId, connectorId, connectionId, accountId, tokensSealed, dueAt });
+  const of = { workspaceId, connectorId, connectionId, accountId, grantsRevokedAt };
+  await store.insertRevocation(tx, { id, ...of, tokensSealed, dueAt });
 }
 
 /** Hands the tokens of a connection to the outbox. Tokens that no key opens are only told of: they must not hold up what replaces them. */

@@ -13,7 +13,7 @@ import { OAuthError, type OAuthVerdict } from '../oauth/failure.ts';
 import { refreshGrant } from '../oauth/tokens.ts';
 import { byService, recordAct } from '../workspaces/audit.ts';
 import { actOn } from './audit.ts';
-import { backoffMs } from './connection.ts';
+import { backoffMs, isRevoked } from './connection.ts';
 import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
 import { clientOf, grantEnd, keptOf, openToken, sealGrant } from './grant.ts';
 import { insist } from './insist.ts';
@@ -157,6 +157,7 @@ async function attempt(deps: RefreshDeps, row: ForRefresh, lease: Lease): Promis
   if (
     refreshTokenSealed === null ||
     connector.deletedAt ||
+    isRevoked(connector, connection) ||
     connector.clientFingerprint !== connection.clientFingerprint ||
     (connection.grantExpiresAt && connection.grantExpiresAt <= deps.clock.now())
   ) {

@@ -15,16 +15,43 @@ export async function readRevocationProgress(db: Db, connectorIds: readonly stri
     store.countConnectionsToEnd(db, connectorIds),
     store.countRevocations(db, connectorIds),
   ]);
+  return progressOf(
+    connectorIds,
+    unqueued.map(({ connectorId, _count: count }) => ({ connectorId, count })),
+    queued.map(({ connectorId, receipt, _count: count }) => ({ connectorId, receipt, count })),
+  );
+}
+
+/** Reads the progress for living connectors whose connections were all revoked, in order; null where they never were. */
+export async function readRevokeAllProgress(
+  db: Db,
+  connectors: readonly { id: string; grantsRevokedAt: Date | null }[],
+): Promise<(RevocationProgress | null)[]> {
+  const revoked = connectors.flatMap(({ id, grantsRevokedAt }) => (grantsRevokedAt ? [id] : []));
+  if (revoked.length === 0) return connectors.map(() => null);
+  const [unqueued, queued] = await Promise.all([
+    store.countRevokedToQueue(db, revoked),
+    store.countRevokedQueued(db, revoked),
+  ]);
+  const progress = progressOf(revoked, unqueued, queued);
+  return connectors.map(({ id }) => progress[revoked.indexOf(id)] ?? null);
+}
+
+function progressOf(
+  connectorIds: readonly string[],
+  unqueued: readonly { connectorId: string; count: number }[],
+  queued: readonly { connectorId: string | null; receipt: OutboxReceipt | null; count: number }[],
+): RevocationProgress[] {
   return connectorIds.map((connectorId) => {
     const own = queued.filter((group) => group.connectorId === connectorId);
-    const count = (receipt: OutboxReceipt | null) => own.find((group) => group.receipt === receipt)?._count ?? 0;
+    const count = (receipt: OutboxReceipt | null) => own.find((group) => group.receipt === receipt)?.count ?? 0;
     const receipts = {
       REVOKED: count('REVOKED'),
       UNSUPPORTED: count('UNSUPPORTED'),
       GAVE_UP: count('GAVE_UP'),
       SKIPPED_SHARED_GRANT: count('SKIPPED_SHARED_GRANT'),
     };
-    const pending = (unqueued.find((group) => group.connectorId === connectorId)?._count ?? 0) + count(null);
+    const pending = (unqueued.find((group) => group.connectorId === connectorId)?.count ?? 0) + count(null);
     return { pending, receipts, total: Object.values(receipts).reduce((sum, some) => sum + some, pending) };
   });
 }

@@ -10,7 +10,7 @@ import { OAuthError } from '../oauth/failure.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { revokeGrant } from '../oauth/tokens.ts';
 import { type Act, byService, recordAct } from '../workspaces/audit.ts';
-import { endConnection } from './disconnect.ts';
+import { endConnection, revokeConnection } from './disconnect.ts';
 import { clientOf } from './grant.ts';
 import { openFromOutbox } from './outbox.ts';
 import * as store from './store.ts';
@@ -45,10 +45,15 @@ export async function drainOutbox(deps: RevokeDeps): Promise<number> {
   return items.length;
 }
 
-/** Ends the next connections of a deleted connector or app. The row stays until there are none. */
+/** Ends the next connections of a deleted connector or app, or takes the tokens of those that were revoked. The row stays until there are none. */
 async function fanOut(deps: RevokeDeps, item: OutboxItem): Promise<void> {
   const connections = await store.findConnectionsToEnd(deps.db, item, fanOutSize);
+  const { grantsRevokedAt } = item;
   for (const { id } of connections) {
+    if (grantsRevokedAt) {
+      await deps.db.$transaction((tx) => revokeConnection(deps, tx, id, grantsRevokedAt));
+      continue; // nobody sees a change: it has been revoked since that instant
+    }
     const ended = await deps.db.$transaction((tx) => endConnection(deps, tx, id, byService));
     if (ended) deps.events.publish({ connectionId: id });
   }

@@ -43,9 +43,10 @@ export interface ConnectionView {
 }
 
 export function connectorFacts(connector: store.ReadConnector): NonNullable<StatusFacts['connector']> {
-  const { deletedAt, clientFingerprint, scopesFingerprint, providerKey, kind, workspace } = connector;
+  const { deletedAt, grantsRevokedAt, clientFingerprint, scopesFingerprint, providerKey, kind, workspace } = connector;
   return {
     deletedAt,
+    grantsRevokedAt,
     clientFingerprint,
     scopesFingerprint,
     complete: isComplete(connector),

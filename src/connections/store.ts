@@ -2,7 +2,13 @@ import { randomInt } from 'node:crypto';
 import DataLoader from 'dataloader';
 import type { Db, ReadPrepared, Tx } from '../db/client.ts';
 import { type Connection, type Connector, type Credential, Prisma } from '../db/generated/prisma/client.ts';
-import type { ConnectBinding, ConnectorKind, ConnectorRefusal, Plan } from '../db/generated/prisma/enums.ts';
+import type {
+  ConnectBinding,
+  ConnectorKind,
+  ConnectorRefusal,
+  OutboxReceipt,
+  Plan,
+} from '../db/generated/prisma/enums.ts';
 
 /** What of a workspace decides whether its connectors can be used. */
 const standing = { select: { plan: true, switchedOff: { select: { providerKey: true, kind: true } } } } as const;
@@ -25,6 +31,7 @@ const readColumns = {
     'connectionConfig',
     'clientFingerprint',
     'scopesFingerprint',
+    'grantsRevokedAt',
     'deletedAt',
   ],
   connection: [
@@ -217,9 +224,13 @@ export interface ConnectionPage {
   descending: boolean;
 }
 
+/** isRevoked as a condition: true or false, also where nothing was ever revoked. */
+const isRevoked = Prisma.sql`(connector."grantsRevokedAt" IS NOT NULL
+  AND connection."connectedAt" <= connector."grantsRevokedAt")`;
+
 /** The statuses of deriveStatus as conditions, for connectors that can be used: the same facts, compared where the rows are. */
 function statusIs(status: ConnectionPage['status'], now: Date): Prisma.Sql {
-  const mustReconnect = Prisma.sql`(connection."refusedAt" IS NOT NULL
+  const mustReconnect = Prisma.sql`(connection."refusedAt" IS NOT NULL OR ${isRevoked}
     OR connection."clientFingerprint" <> connector."clientFingerprint"
     OR (connection."grantExpiresAt" IS NOT NULL AND connection."grantExpiresAt" <= ${now})
     OR connection."scopesFingerprint" <> connector."scopesFingerprint")`;
@@ -502,6 +513,18 @@ export async function endConnection(tx: Tx, connectionId: string, at: Date) {
   return connection;
 }
 
+/**
+ * Takes the tokens from a connection that was made until an instant: it is there still, and refused. Null where it has none, or is a
+ * newer one.
+ */
+export async function takeTokens(tx: Tx, connectionId: string, madeUntil: Date, at: Date) {
+  const connection = await lockWithCredential(tx, connectionId);
+  if (!connection?.credential || connection.connectedAt > madeUntil) return null;
+  await tx.connection.update({ where: { id: connectionId }, data: { refusedAt: connection.refusedAt ?? at } });
+  await tx.credential.deleteMany({ where: { connectionId } });
+  return connection;
+}
+
 // --- refreshing ---
 
 /** The credential with what a refresh needs to know about its connection. */
@@ -540,6 +563,7 @@ export function findIdleGrants(
       AND connection."refusedAt" IS NULL AND connection."disconnectedAt" IS NULL
       AND (connection."grantExpiresAt" IS NULL OR connection."grantExpiresAt" > ${now})
       AND connection."clientFingerprint" = connector."clientFingerprint"
+      AND NOT ${isRevoked}
       AND connector."deletedAt" IS NULL AND connector."providerKey" = ANY(${of.providerKeys})
       AND connector.id <> ALL(${of.withoutConnectors}) AND app."deletedAt" IS NULL
     ORDER BY credential."issuedAt", credential."connectionId" LIMIT ${limit}`;
@@ -698,6 +722,7 @@ export interface NewRevocation {
   connectorId: string;
   connectionId: string;
   accountId: string | null;
+  grantsRevokedAt: Date | null;
   tokensSealed: string;
   /** Null: when the connection ends. */
   dueAt: Date | null;
@@ -773,12 +798,17 @@ export async function claimOutbox(db: Db, now: Date, leaseUntil: Date, limit: nu
   return db.outboxItem.findMany({ where: { id: { in: rows.map((row) => row.id) } }, orderBy: { dueAt: 'asc' } });
 }
 
-/** The next connections whose grants a deletion still has to hand to the outbox. */
-export function findConnectionsToEnd(db: Db, of: { connectorId: string | null; appId: string | null }, limit: number) {
+/** The next connections whose grants still have to be handed to the outbox: all of what was deleted, or those with tokens that were made until `grantsRevokedAt`. */
+export function findConnectionsToEnd(
+  db: Db,
+  of: { connectorId: string | null; appId: string | null; grantsRevokedAt: Date | null },
+  limit: number,
+) {
   return db.connection.findMany({
     where: {
       ...(of.connectorId !== null && { connectorId: of.connectorId }),
       ...(of.appId !== null && { appId: of.appId }),
+      ...(of.grantsRevokedAt && { connectedAt: { lte: of.grantsRevokedAt }, credential: { isNot: null } }),
       disconnectedAt: null,
     },
     select: { id: true },
@@ -802,6 +832,26 @@ export function countRevocations(db: Db, connectorIds: readonly string[]) {
     where: { connectorId: { in: [...connectorIds] }, kind: 'REVOKE_GRANT' },
     _count: true,
   });
+}
+
+/** How many connections of each connector were revoked with all others, and have yet to be handed to the outbox. */
+export function countRevokedToQueue(db: Db, connectorIds: readonly string[]) {
+  return db.$queryRaw<{ connectorId: string; count: number }[]>`
+    SELECT connector.id AS "connectorId", count(*)::int AS count
+    FROM connector
+    JOIN connection ON connection."connectorId" = connector.id
+    JOIN credential ON credential."connectionId" = connection.id
+    WHERE connector.id = ANY(${connectorIds}) AND ${isRevoked} GROUP BY 1`;
+}
+
+/** What became of those handed over, by receipt (null: under way): of the latest time that all were revoked, and what earlier times have left to do. */
+export function countRevokedQueued(db: Db, connectorIds: readonly string[]) {
+  return db.$queryRaw<{ connectorId: string; receipt: OutboxReceipt | null; count: number }[]>`
+    SELECT connector.id AS "connectorId", item.receipt, count(*)::int AS count
+    FROM connector JOIN outbox_item item ON item."connectorId" = connector.id
+    WHERE connector.id = ANY(${connectorIds}) AND item.kind = 'REVOKE_GRANT'
+      AND (item."grantsRevokedAt" = connector."grantsRevokedAt" OR item."grantsRevokedAt" IS NOT NULL AND item."doneAt" IS NULL)
+    GROUP BY 1, 2`;
 }
 
 /** Which part of a list of revocations, by its ids; `descending` reads it from its end. */
@@ -838,19 +888,15 @@ export function findConnectorOfGrant(db: Db, connectorId: string) {
 }
 
 /** Whether a live connection stands on the account for the same client, at whichever connector. */
-async function anotherStandsOn(tx: Tx, grant: ClientGrant): Promise<boolean> {
-  const other = await tx.connection.findFirst({
-    where: {
-      accountId: grant.accountId,
-      clientFingerprint: grant.clientFingerprint,
-      disconnectedAt: null,
-      refusedAt: null,
-      connector: { deletedAt: null },
-      app: { deletedAt: null },
-    },
-    select: { id: true },
-  });
-  return other !== null;
+async function anotherStandsOn(tx: Tx, { accountId, clientFingerprint }: ClientGrant): Promise<boolean> {
+  const others = await tx.$queryRaw<unknown[]>`
+    SELECT connection.id FROM connection
+    JOIN connector ON connector.id = connection."connectorId"
+    JOIN app ON app.id = connection."appId"
+    WHERE connection."accountId" = ${accountId} AND connection."clientFingerprint" = ${clientFingerprint}
+      AND connection."disconnectedAt" IS NULL AND connection."refusedAt" IS NULL AND NOT ${isRevoked}
+      AND connector."deletedAt" IS NULL AND app."deletedAt" IS NULL LIMIT 1`;
+  return others.length > 0;
 }
 
 /** Ends a piece of work: the tokens go with it. */

@@ -58,11 +58,13 @@ export function countConnected(db: Db, connectorId: string) {
 /** Those of them that need not connect again as the connector is now. */
 export function countUndisturbed(
   db: Db,
-  { id, clientFingerprint, scopesFingerprint }: Pick<Connector, 'id' | 'clientFingerprint' | 'scopesFingerprint'>,
+  connector: Pick<Connector, 'id' | 'clientFingerprint' | 'scopesFingerprint' | 'grantsRevokedAt'>,
   now: Date,
 ) {
+  const { id, clientFingerprint, scopesFingerprint, grantsRevokedAt } = connector;
   return countConnections(db, {
     connectorId: id,
+    ...(grantsRevokedAt && { connectedAt: { gt: grantsRevokedAt } }),
     clientFingerprint,
     scopesFingerprint,
     refusedAt: null,
@@ -92,6 +94,65 @@ export async function tombstoneConnector(tx: Tx, connector: { id: string; worksp
     data: { kind: 'REVOKE_ALL_GRANTS', workspaceId: connector.workspaceId, connectorId: connector.id, dueAt: at },
   });
   return true;
+}
+
+/** The connectors of a workspace: all, those of a provider, or one. */
+export interface ConnectorScope {
+  workspaceId: string;
+  providerKey: string | null;
+  connectorId: string | null;
+}
+
+/** The connectors of a scope that are not deleted. */
+export function findLiving(db: Db, { workspaceId, providerKey, connectorId }: ConnectorScope) {
+  return db.connector.findMany({
+    where: {
+      workspaceId,
+      deletedAt: null,
+      ...(providerKey !== null && { providerKey }),
+      ...(connectorId !== null && { id: connectorId }),
+    },
+    select: { id: true },
+  });
+}
+
+/** The connections of connectors that hold tokens, in each app. */
+export function countHoldingTokens(db: Db, connectorIds: string[]) {
+  return countConnections(db, { connectorId: { in: connectorIds }, credential: { isNot: null } });
+}
+
+/**
+ * Revokes what has been connected through connectors so far: with their rows, and one outbox row for each that somebody is
+ * connected through, however many. Answers those not deleted, with how many connections held tokens that were not revoked before.
+ */
+export async function revokeGrants(tx: Tx, ids: string[], at: Date): Promise<(Connector & { connections: number })[]> {
+  // a flow that is storing its grant now finishes first, and is seen; of two that lock several, none waits for the other
+  await tx.$queryRaw`SELECT id FROM connector WHERE id = ANY(${ids}) ORDER BY id FOR NO KEY UPDATE`;
+  const counts = await tx.$queryRaw<{ connectorId: string; count: number }[]>`
+    SELECT connector.id AS "connectorId", count(*)::int AS count
+    FROM connector
+    JOIN connection ON connection."connectorId" = connector.id
+    JOIN credential ON credential."connectionId" = connection.id
+    WHERE connector.id = ANY(${ids}) AND connector."deletedAt" IS NULL
+      AND (connector."grantsRevokedAt" IS NULL OR connection."connectedAt" > connector."grantsRevokedAt") GROUP BY 1`;
+  // not before what an instance has stored whose clock is ahead of this one's
+  await tx.$executeRaw`
+    UPDATE connector SET "grantsRevokedAt" = GREATEST(${at}, "grantsRevokedAt",
+      (SELECT max(connection."connectedAt") FROM connection WHERE connection."connectorId" = connector.id))
+    WHERE id = ANY(${ids}) AND "deletedAt" IS NULL`;
+  const connectors = await tx.connector.findMany({
+    where: { id: { in: ids }, deletedAt: null },
+    orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
+  });
+  const held = new Map(counts.map(({ connectorId, count }) => [connectorId, count]));
+  await tx.outboxItem.createMany({
+    data: connectors
+      .filter(({ id }) => held.has(id))
+      .map(({ id: connectorId, workspaceId, grantsRevokedAt }) => {
+        return { kind: 'REVOKE_ALL_GRANTS', workspaceId, connectorId, grantsRevokedAt, dueAt: at };
+      }),
+  });
+  return connectors.map((connector) => ({ ...connector, connections: held.get(connector.id) ?? 0 }));
 }
 
 // --- the operator's clients ---

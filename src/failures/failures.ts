@@ -166,7 +166,7 @@ export const failures = {
     code: 'FLOW_EXPIRED',
     title: 'The connector was changed meanwhile',
     sentence: 'The connector was changed while you were at the provider. Nothing was connected.',
-    when: 'Between the start and the callback an admin has edited the client, the endpoints or the scopes of the connector, or the app was deleted. What the provider has granted meanwhile is revoked.',
+    when: 'Between the start and the callback an admin has edited the client, the endpoints or the scopes of the connector or revoked its connections, or the app was deleted. What the provider has granted meanwhile is revoked.',
     actor: 'USER',
     values: [],
     steps: ['Go back to the app.', 'Press Connect again: it asks for what the connector needs now.'],

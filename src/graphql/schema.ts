@@ -13,6 +13,7 @@ import './types/connection.ts';
 import './types/connection-list.ts';
 import './types/shared-account.ts';
 import './types/deleted-connector.ts';
+import './types/revoke-all.ts';
 import './types/audit.ts';
 
 builder.queryType({ description: 'What can be read.' });

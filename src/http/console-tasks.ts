@@ -159,6 +159,47 @@ mutation DeleteConnector($input: DeleteConnectorInput!) {
     variables: { input: { connectorId: '{connectorId}', confirm: false } },
   },
   {
+    query: `# After a breach: revokes every connection of the workspace. Tokens are refused at
+# once, everybody must reconnect, and the connectors stay.
+# providerKey or connectorId: only the connections of that one; null is the whole workspace.
+# confirm: false only says whom it would touch; true cannot be undone.
+mutation RevokeAll($input: RevokeAllConnectionsInput!) {
+  revokeAllConnections(input: $input) {
+    ... on RevokeAllConnectionsPayload {
+      revokedConnections
+      connectors { id name grantsRevokedAt }
+      notices { path message }
+    }
+    ... on ConfirmationRequiredError { affectedUsers affectedApps { id name } }
+    ${validationFields}
+    ${errorFields}
+  }
+}
+`,
+    variables: { input: { workspaceId: '{workspaceId}', providerKey: null, connectorId: null, confirm: false } },
+  },
+  {
+    query: `# How far the providers have taken back what RevokeAll revoked. pending 0: finished.
+# unsupported, gaveUp: end these at the provider, by rotating the client secret there.
+# skippedSharedGrant: somebody has reconnected on the same grant.
+query RevocationProgress($workspaceId: ID!) {
+  workspace(id: $workspaceId) {
+    connectors {
+      edges {
+        node {
+          id
+          name
+          grantsRevokedAt
+          revocationProgress { total pending revoked unsupported gaveUp skippedSharedGrant }
+        }
+      }
+    }
+  }
+}
+`,
+    variables: { workspaceId: '{workspaceId}' },
+  },
+  {
     query: `# What is switched off in the workspace; everything else is on.
 query Availability($workspaceId: ID!) {
   workspace(id: $workspaceId) {

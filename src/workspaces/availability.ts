@@ -54,7 +54,8 @@ async function confirmationOf(deps: { db: Db }, use: store.ProviderUse): Promise
   return new ConfirmationRequiredError('switch-off', await store.countUse(deps.db, use));
 }
 
-function readProviderKey(text: string): string {
+/** @throws ValidationError for a provider that is not in the catalogue */
+export function readProviderKey(text: string): string {
   const providerKey = text.trim().toLowerCase();
   if (findProvider(providerKey) || providerKey === CUSTOM_PROVIDER_KEY) return providerKey;
   const message = 'There is no such provider: choose a key from `providers`, or "custom".';

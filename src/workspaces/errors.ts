@@ -94,6 +94,8 @@ const consequences = {
     `Deleting this connector ends ${connections}: every grant is revoked, and this cannot be undone.`,
   'delete-app': (connections: string) =>
     `Deleting this app ends ${connections}: every grant is revoked, and this cannot be undone.`,
+  'revoke-all': (connections: string) =>
+    `This revokes ${connections}: every grant is revoked, and everybody must connect again. The connectors stay.`,
   'switch-off': (connections: string) => `Switching this off blocks ${connections} until it is switched on again.`,
   'change-operator-client': (connections: string) =>
     `With another client, ${connections} must be made again; putting this one back heals what has not been.`,

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { expect, test, vi } from 'vitest';
-import { addTestConnector } from '../support/harness.ts';
+import { addTestConnector, field } from '../support/harness.ts';
 import { connectByCookie } from '../support/journey.ts';
 import type { CalendarProvider } from '../support/local-provider.ts';
 import { deleteConnector } from '../support/scene.ts';
@@ -30,11 +30,25 @@ async function noteWrites(sql: pg.Pool): Promise<void> {
   }
 }
 
-/** Deletes the stage's connector. Answers which rows the deleting transaction wrote, and how long the call took. */
-async function deleteAndCount(stage: Stage, sql: pg.Pool): Promise<{ rows: unknown[]; tookMs: number }> {
+/** Revokes all connections of the stage's connector, which stays. */
+async function revokeAll({ service, workspace, connector }: Stage): Promise<void> {
+  const answer = await service.graphql(
+    `mutation ($input: RevokeAllConnectionsInput!) { revokeAllConnections(input: $input) { __typename } }`,
+    { input: { workspaceId: workspace.id, connectorId: connector.id, confirm: true } },
+    workspace.owner,
+  );
+  expect(field(answer, 'revokeAllConnections').__typename).toBe('RevokeAllConnectionsPayload');
+}
+
+/** Ends the connections of the stage's connector. Answers which rows the transaction wrote, and how long the call took. */
+async function endAndCount(
+  end: (stage: Stage) => Promise<void>,
+  stage: Stage,
+  sql: pg.Pool,
+): Promise<{ rows: unknown[]; tookMs: number }> {
   await sql.query('TRUNCATE written');
   const began = performance.now();
-  await deleteConnector(stage);
+  await end(stage);
   const tookMs = performance.now() - began;
   const { rows } = await sql.query(
     `SELECT "table", operation, count(*)::int AS count FROM written
@@ -126,7 +140,13 @@ async function untilQueued(sql: pg.Pool, least: number): Promise<void> {
   );
 }
 
-test('deleting a connector of many connections ends access at once, and revokes each grant although the provider is down and the workers are killed twice', async () => {
+test('deleting a connector of many connections ends access at once, and revokes each grant although the provider is down and the workers are killed twice', () =>
+  endMany(deleteConnector, 'NotFoundError'));
+
+test('T8. revoking all of many connections refuses their tokens at once, and revokes each grant although the provider is down and the workers are killed twice', () =>
+  endMany(revokeAll, 'ReconnectRequiredError'));
+
+async function endMany(end: (stage: Stage) => Promise<void>, answerAfter: string): Promise<void> {
   const fleet = await startFleet(processCount);
   const stage = await setStage({ service: fleet.processes[0]! });
   const lonely = { ...stage, connector: await addTestConnector(stage.service, stage.workspace, stage.provider) };
@@ -140,15 +160,15 @@ test('deleting a connector of many connections ends access at once, and revokes 
   report(`${grants.length} connections made in ${Math.round(performance.now() - began)} ms`);
   const revocation = breakRevocation(stage.provider);
   await noteWrites(fleet.sql);
-  const one = await deleteAndCount(lonely, fleet.sql);
+  const one = await endAndCount(end, lonely, fleet.sql);
   const readers = startReaders(stage, fleet, userIds);
   await vi.waitUntil(() => readers.reads.length > 10, patience);
 
   const readBefore = readers.reads.length;
-  const many = await deleteAndCount(stage, fleet.sql);
-  const deletedAt = performance.now();
+  const many = await endAndCount(end, stage, fleet.sql);
+  const endedAt = performance.now();
   report(
-    `deleted with ${connectionCount} connections in ${Math.round(many.tookMs)} ms, with one in ${Math.round(one.tookMs)} ms`,
+    `ended with ${connectionCount} connections in ${Math.round(many.tookMs)} ms, with one in ${Math.round(one.tookMs)} ms`,
   );
   await untilQueued(fleet.sql, 2); // the lonely one's, and the first of these
   await killAndRestart(fleet);
@@ -157,18 +177,18 @@ test('deleting a connector of many connections ends access at once, and revokes 
   await untilQueued(fleet.sql, connectionCount + 1);
   await vi.waitUntil(() => revocation.refused() > 0, patience);
   await readers.stop();
-  const downMs = performance.now() - deletedAt;
+  const downMs = performance.now() - endedAt;
   revocation.mend();
   await vi.waitFor(async () => expect(await countRevocations(fleet.sql, '"doneAt" IS NULL')).toBe(0), patience);
   report(
-    `the provider was down for ${Math.round(downMs)} ms, and all were revoked ${Math.round(performance.now() - deletedAt - downMs)} ms later; ${revocation.refused()} revocations were refused before`,
+    `the provider was down for ${Math.round(downMs)} ms, and all were revoked ${Math.round(performance.now() - endedAt - downMs)} ms later; ${revocation.refused()} revocations were refused before`,
   );
 
   expect(many.rows).toEqual(one.rows);
   const before = readers.reads.slice(0, readBefore);
   expect(new Set(before.map(({ answer }) => answer))).toEqual(new Set(['CurrentAppUserConnection']));
-  const after = readers.reads.filter(({ startedAt }) => startedAt >= deletedAt);
-  expect(new Set(after.map(({ answer }) => answer))).toEqual(new Set(['NotFoundError']));
+  const after = readers.reads.filter(({ startedAt }) => startedAt >= endedAt);
+  expect(new Set(after.map(({ answer }) => answer))).toEqual(new Set([answerAfter]));
   const receipts = await fleet.sql.query(
     `SELECT "userId", array_agg(receipt::text) AS receipts FROM outbox_item JOIN connection ON connection.id = "connectionId"
      WHERE outbox_item.kind = 'REVOKE_GRANT' AND "userId" <> 'lonely' GROUP BY 1`,
@@ -177,4 +197,4 @@ test('deleting a connector of many connections ends access at once, and revokes 
   expect(receipts.rows.filter(({ receipts: own }) => own.length !== 1 || own[0] !== 'REVOKED')).toEqual([]);
   expect(grants.filter(({ refreshToken }) => !revocation.revoked.has(refreshToken))).toEqual([]);
   for (const { accessToken } of grants) expect(await worksAt(stage.provider, accessToken)).toBe(false);
-});
+}

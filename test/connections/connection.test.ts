@@ -25,10 +25,12 @@ describe('status', () => {
     available: true,
     clientFingerprint: 'client',
     scopesFingerprint: 'scopes',
+    grantsRevokedAt: null,
   };
   const connection: NonNullable<StatusFacts['connection']> = {
     clientFingerprint: 'client',
     scopesFingerprint: 'scopes',
+    connectedAt: later(-1_000),
     refusedAt: null,
     grantExpiresAt: null,
     disconnectedAt: null,
@@ -70,6 +72,9 @@ describe('status', () => {
     ['a deleted connector on a low plan', [{ deletedAt: now, plan: 'FREE' }, {}], 'NOT_FOUND'],
     ['a low plan, for one who must reconnect', [{ plan: 'FREE' }, { refusedAt: now }], 'PLAN_REQUIRED'],
     ['the provider refused', [{}, { refusedAt: now }], 'ACCESS_REVOKED'],
+    ['all were revoked after it was made', [{ grantsRevokedAt: now }, {}], 'ACCESS_REVOKED'],
+    ['all were revoked as it was made', [{ grantsRevokedAt: later(-1_000) }, {}], 'ACCESS_REVOKED'],
+    ['all were revoked before it was made', [{ grantsRevokedAt: later(-1_001) }, {}], 'CONNECTED'],
     ['the client differs', [{ clientFingerprint: 'other' }, {}], 'CREDENTIALS_CHANGED'],
     ['the scopes differ', [{ scopesFingerprint: 'other' }, {}], 'SCOPES_CHANGED'],
     ['the grant ends later', [{}, { grantExpiresAt: later(1) }], 'CONNECTED'],

@@ -44,6 +44,8 @@ test('every task runs as the console fills it in', async () => {
     EditConnector: 'ok',
     CheckConnector: 'ok',
     DeleteConnector: 'CONFIRMATION_REQUIRED',
+    RevokeAll: 'CONFIRMATION_REQUIRED',
+    RevocationProgress: 'ok',
     Availability: 'ok',
     SetAvailability: 'CONFIRMATION_REQUIRED',
     Audit: 'ok',

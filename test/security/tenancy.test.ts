@@ -204,6 +204,7 @@ const rows: Record<string, string> = {
   'Mutation.editConnector': `             404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.checkConnector': `            404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.deleteConnector': `           404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
+  'Mutation.revokeAllConnections': `      404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.setProviderAvailability': `   404      404      404    404   403    403    ok    ok    403       404   404  404   ${nobodies('401')}`,
   'Mutation.setOperatorClient': `         403      403      403    403   403    403    403   403   ok        403   403  403   ${nobodies('401')}`,
   'Mutation.removeOperatorClient': `      403      403      403    403   403    403    403   403   ok        403   403  403   ${nobodies('401')}`,

@@ -436,6 +436,12 @@ export const calls: Record<string, { by: RightCaller; variables: (place: Place) 
     by: 'owner',
     variables: async ({ fresh }) => ({ input: { connectorId: await fresh.connector(), confirm: true } }),
   },
+  'Mutation.revokeAllConnections': {
+    by: 'owner',
+    variables: async ({ workspace, fresh }) => ({
+      input: { workspaceId: workspace.id, connectorId: await fresh.connector(), confirm: true },
+    }),
+  },
   'Mutation.setProviderAvailability': {
     by: 'owner',
     variables: ({ workspace }) => ({

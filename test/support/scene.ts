@@ -35,7 +35,7 @@ export interface TokenRead {
 }
 
 export async function readAs(
-  { service, app, connector }: Pick<Scene, 'service' | 'app' | 'connector'>,
+  { service, app, connector }: Pick<Scene, 'service' | 'app'> & { connector: { id: string } },
   userId: string,
   options: Record<string, unknown> = {},
 ): Promise<TokenRead & { __typename: string }> {

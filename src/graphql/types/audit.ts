@@ -35,6 +35,10 @@ const AuditAct = builder.enumType('AuditAct', {
     CONNECTOR_EDITED: { description: 'A connector was changed; details: changed, scopesAdded, scopesRemoved.' },
     CONNECTOR_CHECKED: { description: "A connector's settings were tried at the provider; details: client." },
     CONNECTOR_DELETED: { description: 'A connector was deleted.' },
+    CONNECTIONS_REVOKED: {
+      description:
+        'All connections of a connector were revoked, alone or with those of its provider or the whole workspace; details: of, provider, connections.',
+    },
     CONNECTOR_REQUESTED: {
       description:
         'An assistant asked for a connector, or for a change of one, that a person has to approve; details: provider, request.',

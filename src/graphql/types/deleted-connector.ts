@@ -19,7 +19,10 @@ const RevocationReceipt = builder.enumType('RevocationReceipt', {
   description: 'How the revocation of a grant ended.',
   values: {
     REVOKED: { description: 'The provider has taken the grant back.' },
-    UNSUPPORTED: { description: 'The provider has no way to take a grant back: it ends there by itself, if at all.' },
+    UNSUPPORTED: {
+      description:
+        'The provider has no way to take a grant back: it ends there by itself, if at all. To end it, rotate the client secret at the provider, or remove the OAuth app there.',
+    },
     GAVE_UP: { description: 'It failed too often. Take the grant back in the account settings of the provider.' },
     SKIPPED_SHARED_GRANT: {
       description:
@@ -59,7 +62,7 @@ const Revocation = builder.prismaNode('OutboxItem', {
   }),
 });
 
-const RevocationProgress = builder.objectRef<Progress>('RevocationProgress').implement({
+export const RevocationProgress = builder.objectRef<Progress>('RevocationProgress').implement({
   description: 'How far the revocation of many grants has come. `pending` and the receipts add up to `total`.',
   fields: (t) => ({
     total: t.exposeInt('total', { description: 'How many grants there are.' }),

@@ -79,7 +79,9 @@ export const ReconnectReason = builder.enumType('ReconnectReason', {
       description:
         "The connector's client or endpoints changed, and the grant belongs to the old ones. Putting them back heals it.",
     },
-    ACCESS_REVOKED: { description: 'The provider refuses the grant for good.' },
+    ACCESS_REVOKED: {
+      description: 'The provider refuses the grant for good, or an admin has revoked it with revokeAllConnections.',
+    },
     GRANT_EXPIRED: { description: 'It expired, and the provider gave nothing to refresh it with.' },
   } as const,
 });
