@@ -35,10 +35,12 @@ import { createInFlight } from './lib/in-flight.ts';
 import { createLogger, type Logger } from './lib/logger.ts';
 import { Secret } from './lib/secret.ts';
 import { createMetrics } from './observability/metrics.ts';
+import { startTracing, untraced } from './observability/tracing.ts';
 import { StartupError } from './lib/startup-error.ts';
 import { UnavailableError } from './lib/unavailable-error.ts';
 import { createStatusEvents } from './events/status-events.ts';
 import { checkProviderUrl, createProviderFetch, type ProviderFetch, type ProviderFetchPolicy } from './oauth/fetch.ts';
+import { tracedFetch } from './oauth/traced-fetch.ts';
 import { type ExportAudit, exportAudit } from './workspaces/audit-list.ts';
 import { createReadAudit } from './workspaces/audit-reads.ts';
 import { createAuditTasks } from './workspaces/audit-seal.ts';
@@ -94,6 +96,10 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const isStopping = () => stopping;
   const closers: (() => unknown)[] = [];
 
+  const tracing = config.tracesEndpoint
+    ? await startTracing(config.tracesEndpoint, (err) => log.warn({ err }, 'the collector has not taken traces'))
+    : untraced;
+  closers.push(() => tracing.stop());
   const database = await openDatabase({
     databaseUrl: config.databaseUrl,
     dataDir: config.dataDir,
@@ -123,7 +129,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   };
   const provider = createProviderFetch(policy);
   closers.push(() => provider.close());
-  const fetch = overrides.aroundProviderFetch?.(provider.fetch) ?? provider.fetch;
+  const sent = overrides.aroundProviderFetch?.(provider.fetch) ?? provider.fetch;
+  const fetch = tracing === untraced ? sent : tracedFetch(tracing, sent);
   const usualServer = createResolveServer({ fetch, clock });
   const resolveServer = overrides.resolveServer?.(usualServer) ?? usualServer;
   const localEvents = createStatusEvents();
@@ -141,7 +148,19 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   closers.push(worker.stop);
   const { track, drain } = createInFlight();
   closers.push(drain);
-  const parts = { db, clock, keyring, fetch, resolveServer, events, log, metrics, wakeWorker: worker.wake, track };
+  const parts = {
+    db,
+    clock,
+    keyring,
+    fetch,
+    resolveServer,
+    events,
+    log,
+    metrics,
+    tracing,
+    wakeWorker: worker.wake,
+    track,
+  };
   const { refreshTimeoutMs } = overrides;
   const refresh = createRefresh({ ...parts, ...(refreshTimeoutMs && { refreshTimeoutMs }) });
   worker.start({ run: () => drainOutbox(parts), everyMs: 5_000, onWake: true });
@@ -225,6 +244,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     log,
     addressOf,
     metrics,
+    tracing,
     originIsKnown: async (origin) => origin === publicUrl || originIsKnown(db, origin),
   });
 
@@ -232,7 +252,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     fetch: (request) => router(request),
     async listen() {
       const tokenReads = createTokenReadRoute({ yoga, identify, recall, features, metrics, addressOf, headers });
-      const server = createHttpServer({ router, tokenReads, websocket, log, metrics, isStopping, addressOf });
+      const server = createHttpServer({ router, tokenReads, websocket, log, metrics, tracing, isStopping, addressOf });
       server.keepAliveTimeout = keepAliveMs;
       await new Promise<void>((resolve, reject) => {
         server.once('error', (error: NodeJS.ErrnoException) => {

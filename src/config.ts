@@ -32,6 +32,8 @@ export interface Config {
   auditRetentionDays: number;
   graphiql: boolean;
   logLevel: string;
+  /** Where traces go, by OTLP/HTTP. Null: there are none. */
+  tracesEndpoint: string | null;
   rateLimits: RateLimits;
 }
 
@@ -85,6 +87,11 @@ export const variables = {
   AUDIT_RETENTION_DAYS: { default: '365', purpose: 'for how many days the audit is kept' },
   GRAPHIQL: { default: 'true, in production false', purpose: 'whether /graphql opens GraphiQL in a browser' },
   LOG_LEVEL: { default: 'info', purpose: 'fatal, error, warn, info, debug, trace or silent' },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    default: '',
+    purpose:
+      'URL of an OpenTelemetry collector, such as http://localhost:4318, to which traces go; unset: there are none',
+  },
   RATE_LIMITS: {
     default: limitsText,
     purpose: 'how often a minute; what is not named keeps its default, 0 or `off` sets no limit',
@@ -97,6 +104,7 @@ const secretVariables: ReadonlySet<VariableName> = new Set([
   'REDIS_URL',
   'ENCRYPTION_KEYS',
   'OPERATOR_KEY',
+  'OTEL_EXPORTER_OTLP_ENDPOINT', // someone may put credentials in it
 ]);
 
 /** The environment holds something that cannot be used. The message has one sentence per variable and no secret. */
@@ -176,6 +184,9 @@ const environment = z.object({
     .describe(
       `off, or limits a minute such as connects=30,callbacks=300, of ${Object.keys(defaultRateLimits).join(', ')}`,
     ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url(['http:', 'https:'])
+    .refine((value) => !/[?#@]/.test(value))
+    .describe('a URL such as http://localhost:4318; credentials go into OTEL_EXPORTER_OTLP_HEADERS'),
   LOG_LEVEL: z.enum(logLevels).describe(`one of ${logLevels.join(', ')}`),
 });
 
@@ -317,6 +328,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     auditRetentionDays: values.AUDIT_RETENTION_DAYS ?? 365,
     graphiql: values.GRAPHIQL ?? !production,
     logLevel: values.LOG_LEVEL ?? 'info',
+    tracesEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT ?? null,
     rateLimits: values.RATE_LIMITS ?? defaultRateLimits,
   };
   if (faults.length > 0) throw new ConfigError(faults.join('\n'));

@@ -267,6 +267,7 @@ test('configuration: what nobody sets has the default of the table, and producti
     auditRetentionDays: 365,
     graphiql: true,
     logLevel: 'info',
+    tracesEndpoint: null,
     rateLimits: defaultRateLimits,
   });
   expect(parseConfig(production)).toMatchObject({ production: true, host: '0.0.0.0', graphiql: false });

@@ -3,8 +3,9 @@ import { createServerAdapter } from '@whatwg-node/server';
 import type { ConnectDeps } from '../connections/connect.ts';
 import { type RequestDeps, requestPath } from '../connectors/request.ts';
 import type { Logger } from '../lib/logger.ts';
-import { beginExchange, type Exchange } from '../observability/exchange.ts';
+import { attributesOf, beginExchange, type Exchange } from '../observability/exchange.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import { type AuditExportDeps, auditExport } from './audit-export.ts';
 import { base44Compat, type Base44Deps, base44Path } from './base44-compat.ts';
 import { adminConsole, consolePath } from './console.ts';
@@ -116,6 +117,7 @@ export function createHttpServer(deps: {
   websocket: Websocket;
   log: Logger;
   metrics: Metrics;
+  tracing: Tracing;
   addressOf: (request: IncomingMessage) => string | null;
   isStopping: () => boolean;
 }): Server {
@@ -137,18 +139,29 @@ export function createHttpServer(deps: {
   };
   const server = createServer(timeouts, (request, response) => {
     const exchange = beginExchange(request.headers['x-request-id']);
+    const { traceparent } = request.headers;
+    const from = typeof traceparent === 'string' ? { traceparent } : {};
+    const span = deps.tracing.begin('request', { kind: 'server', ...from });
     response.once('close', () => {
       const path = pathOf(request); // without the query, which may hold a code
-      deps.metrics.httpRequest(routeOf(path), response.statusCode, exchange);
-      if (!deps.log.isLevelEnabled('info')) return;
+      const route = routeOf(path);
+      const { statusCode: status } = response;
       const { requestId, startedAt, operation, outcome } = exchange;
+      deps.metrics.httpRequest(route, status, exchange);
+      const told = { 'http.request.method': request.method, 'http.route': route };
+      span.end(
+        { ...told, 'http.response.status_code': status, ...attributesOf(exchange) },
+        status >= 500 ? String(status) : undefined,
+      );
+      if (!deps.log.isLevelEnabled('info')) return;
       const ms = Math.round(performance.now() - startedAt);
       const ip = deps.addressOf(request);
       const { method } = request;
-      deps.log.info({ method, path, operation, outcome, status: response.statusCode, ms, ip, requestId }, 'request');
+      const traced = span.traceId !== null && { traceId: span.traceId };
+      deps.log.info({ method, path, operation, outcome, status, ms, ip, requestId, ...traced }, 'request');
     });
     if (deps.isStopping()) response.setHeader('Connection', 'close');
-    void answer(request, response, exchange);
+    void span.run(() => answer(request, response, exchange));
   });
   server.on('upgrade', (request, socket, head) => {
     if (pathOf(request) === '/graphql') websocket.upgrade(request, socket, head);

@@ -3,11 +3,13 @@ import type { Duplex } from 'node:stream';
 import { type ExecutionArgs, type execute, GraphQLError, type subscribe } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { GraphqlContext } from '../graphql/context.ts';
 import { accessEndedCloseCode } from '../graphql/errors.ts';
 import type { Credentials } from '../identity/caller.ts';
 import type { Logger } from '../lib/logger.ts';
-import { beginExchange } from '../observability/exchange.ts';
+import { attributesOf, beginExchange } from '../observability/exchange.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import { type Caller, callingApp, callingUser, expiryOf } from '../workspaces/caller.ts';
 import type { StreamEnd } from '../connections/status.ts';
 import { IdentityTokenExpiredError, RateLimitedError } from '../workspaces/errors.ts';
@@ -21,6 +23,7 @@ export interface WebsocketDeps {
   log: Logger;
   addressOf: (request: IncomingMessage) => string | null;
   metrics: Metrics;
+  tracing: Tracing;
 }
 
 export interface Websocket {
@@ -60,6 +63,16 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
       else socketsOf.delete(name);
     });
     return true;
+  }
+
+  /** An operation is a trace of its own: a socket lives for longer than anything that anybody wants to look at as one. */
+  async function traced<T>({ contextValue }: ExecutionArgs, work: () => Promise<T>): Promise<T> {
+    const span = deps.tracing.begin('operation', { kind: 'server' });
+    try {
+      return await span.run(work);
+    } finally {
+      span.end(attributesOf((contextValue as GraphqlContext).exchange));
+    }
   }
 
   const cleanup = useServer<
@@ -131,8 +144,9 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
         const reason = errors.find(({ extensions }) => extensions?.['closeCode'])?.extensions?.['reason'];
         if (typeof reason === 'string') closeSoon(context.extra.socket, reason);
       },
-      execute: (args) => (args.rootValue as { execute: typeof execute }).execute(args),
-      subscribe: (args) => (args.rootValue as { subscribe: typeof subscribe }).subscribe(args),
+      execute: (args) => traced(args, async () => (args.rootValue as { execute: typeof execute }).execute(args)),
+      subscribe: (args) =>
+        traced(args, async () => (args.rootValue as { subscribe: typeof subscribe }).subscribe(args)),
     },
     sockets,
     pingMs,

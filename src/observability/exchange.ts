@@ -19,3 +19,11 @@ export function beginExchange(givenId: string | string[] | undefined): Exchange 
   const requestId = typeof givenId === 'string' && usableId.test(givenId) ? givenId : randomUUID();
   return { requestId, startedAt: performance.now(), operation: null, outcome: null };
 }
+
+/** What a span tells of it. */
+export function attributesOf({ operation, outcome }: Exchange): Record<string, string> {
+  return {
+    ...(operation !== null && { 'connectors.operation': operation }),
+    ...(outcome !== null && { 'connectors.outcome': outcome }),
+  };
+}
