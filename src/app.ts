@@ -27,6 +27,7 @@ import { createGraphqlYoga } from './http/graphql.ts';
 import { createMcpRoute } from './http/mcp.ts';
 import { clientAddress, createHttpServer, createRouter, securityHeaders } from './http/server.ts';
 import { createTokenReadRoute } from './http/token-read.ts';
+import { trustDocuments } from './http/trusted-documents.ts';
 import { createWebsocket } from './http/websocket.ts';
 import { createIdentify } from './identity/caller.ts';
 import { limitFailures } from './identity/limit-failures.ts';
@@ -207,7 +208,9 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const identify = limitFailures(identity.identify, limits);
   const addressOf = (request: IncomingMessage) => clientAddress(request, config.trustProxy);
   const headers = securityHeaders(publicUrl);
+  const trusted = config.trustedDocuments && trustDocuments(config.trustedDocuments);
   const yoga = createGraphqlYoga({
+    trusted,
     features,
     identify,
     isUnavailable,
@@ -240,6 +243,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   });
   const websocket = createWebsocket({
     yoga,
+    trusted,
     identify,
     log,
     addressOf,
@@ -251,7 +255,16 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   return {
     fetch: (request) => router(request),
     async listen() {
-      const tokenReads = createTokenReadRoute({ yoga, identify, recall, features, metrics, addressOf, headers });
+      const tokenReads = createTokenReadRoute({
+        yoga,
+        trusted,
+        identify,
+        recall,
+        features,
+        metrics,
+        addressOf,
+        headers,
+      });
       const server = createHttpServer({ router, tokenReads, websocket, log, metrics, tracing, isStopping, addressOf });
       server.keepAliveTimeout = keepAliveMs;
       await new Promise<void>((resolve, reject) => {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { KeySourceError, readKeysFile, runKeysCommand } from './crypto/key-sources.ts';
 import { type Keyring, parseKeyring } from './crypto/keyring.ts';
@@ -30,6 +31,8 @@ export interface Config {
   allowedProviderHosts: string[];
   defaultPlan: Plan;
   auditRetentionDays: number;
+  /** The documents that are answered, by their hash, besides the project's own. Null: all are. */
+  trustedDocuments: ReadonlyMap<string, string> | null;
   graphiql: boolean;
   logLevel: string;
   /** Where traces go, by OTLP/HTTP. Null: there are none. */
@@ -85,6 +88,10 @@ export const variables = {
   },
   DEFAULT_PLAN: { default: 'BUILDER', purpose: 'plan of a workspace that is created without one' },
   AUDIT_RETENTION_DAYS: { default: '365', purpose: 'for how many days the audit is kept' },
+  TRUSTED_DOCUMENTS: {
+    default: '',
+    purpose: 'JSON files of `{hash: document}`, comma-separated: apps may send these documents only; unset: any',
+  },
   GRAPHIQL: { default: 'true, in production false', purpose: 'whether /graphql opens GraphiQL in a browser' },
   LOG_LEVEL: { default: 'info', purpose: 'fatal, error, warn, info, debug, trace or silent' },
   OTEL_EXPORTER_OTLP_ENDPOINT: {
@@ -170,6 +177,14 @@ const environment = z.object({
     .describe('host names, comma-separated, without scheme or port'),
   DEFAULT_PLAN: z.enum(Plan).describe(`one of ${Object.keys(Plan).join(', ')}`),
   AUDIT_RETENTION_DAYS: integer(1, 3650).describe('a whole number from 1 to 3650'),
+  TRUSTED_DOCUMENTS: z
+    .string()
+    .transform((value, context) => {
+      const documents = readDocuments(value.split(','));
+      if (!documents) context.addIssue('invalid');
+      return documents ?? z.NEVER;
+    })
+    .describe('the path of a JSON file, or several, comma-separated, of which each holds documents by their hashes'),
   GRAPHIQL: z
     .enum(['true', 'false'])
     .transform((value) => value === 'true')
@@ -231,6 +246,18 @@ function readRateLimits(text: string): RateLimits | null {
     limits[name] = Number(count);
   }
   return limits as RateLimits;
+}
+
+/** Null where a file cannot be read, or holds anything else. */
+function readDocuments(paths: string[]): ReadonlyMap<string, string> | null {
+  try {
+    const files = paths.map((path) =>
+      z.record(z.string(), z.string()).parse(JSON.parse(readFileSync(path.trim(), 'utf8'))),
+    );
+    return new Map(files.flatMap((file) => Object.entries(file)));
+  } catch {
+    return null;
+  }
 }
 
 /**
@@ -326,6 +353,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     allowedProviderHosts: values.ALLOWED_PROVIDER_HOSTS ?? [],
     defaultPlan: values.DEFAULT_PLAN ?? 'BUILDER',
     auditRetentionDays: values.AUDIT_RETENTION_DAYS ?? 365,
+    trustedDocuments: values.TRUSTED_DOCUMENTS ?? null,
     graphiql: values.GRAPHIQL ?? !production,
     logLevel: values.LOG_LEVEL ?? 'info',
     tracesEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT ?? null,

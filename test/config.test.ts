@@ -265,6 +265,7 @@ test('configuration: what nobody sets has the default of the table, and producti
     allowedProviderHosts: [],
     defaultPlan: 'BUILDER',
     auditRetentionDays: 365,
+    trustedDocuments: null,
     graphiql: true,
     logLevel: 'info',
     tracesEndpoint: null,

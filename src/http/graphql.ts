@@ -17,6 +17,7 @@ import { readBody } from './body.ts';
 import { setCookieHeader } from './cookies.ts';
 import { graphiqlOptions, graphiqlPage, graphiqlPolicy, type GraphiqlTab } from './graphiql.ts';
 import { observeOperations } from './observe-operations.ts';
+import { trustOnly, type TrustedDocuments } from './trusted-documents.ts';
 
 export interface GraphqlRouteDeps {
   features: Features;
@@ -25,6 +26,8 @@ export interface GraphqlRouteDeps {
   isUnavailable: (error: unknown) => boolean;
   log: Logger;
   metrics: Metrics;
+  /** Null: every document is answered. */
+  trusted: TrustedDocuments | null;
   graphiql: boolean;
   /** Asked at every load of the page. */
   graphiqlTabs: () => GraphiqlTab[];
@@ -58,6 +61,7 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
   return createYoga<ServerContext, GraphqlContext>({
     schema,
     graphqlEndpoint: '/graphql',
+    ...(deps.trusted && { extraParamNames: ['documentId'] }),
     landingPage: false,
     logging: false,
     cors: {
@@ -119,6 +123,7 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
     },
     plugins: [
       observeOperations(deps),
+      ...(deps.trusted ? [trustOnly(deps.trusted)] : []),
       {
         onParse({ setParseFn }: { setParseFn: (parse: typeof parseWithinLimits) => void }) {
           setParseFn(parseWithinLimits);

@@ -11,9 +11,12 @@ import type { Metrics } from '../observability/metrics.ts';
 import { base44Cors, base44TokenBody, base44TokenRead, type ReadByPath } from './base44-compat.ts';
 import type { Yoga } from './graphql.ts';
 import { restErrorParts } from './rest-error.ts';
+import type { TrustedDocuments } from './trusted-documents.ts';
 
 export interface TokenReadDeps extends Identity {
   yoga: Yoga;
+  /** Null: every document is answered. */
+  trusted: TrustedDocuments | null;
   features: Features;
   metrics: Metrics;
   addressOf: (request: IncomingMessage) => string | null;
@@ -66,6 +69,7 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     const kept = plans.get(query);
     if (kept) return kept.plan;
     let plan: Plan | null = null;
+    if (deps.trusted?.has(query) === false) return null;
     try {
       const document = parse(query);
       const operation = onlyTokenRead(document);

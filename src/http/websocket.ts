@@ -14,12 +14,15 @@ import { type Caller, callingApp, callingUser, expiryOf } from '../workspaces/ca
 import type { StreamEnd } from '../connections/status.ts';
 import { IdentityTokenExpiredError, RateLimitedError } from '../workspaces/errors.ts';
 import type { Yoga } from './graphql.ts';
+import type { TrustedDocuments } from './trusted-documents.ts';
 
 export interface WebsocketDeps {
   yoga: Yoga;
   identify: (credentials: Credentials) => Promise<Caller>;
   /** Whether any app has registered the origin, or it is the service's own. */
   originIsKnown: (origin: string) => Promise<boolean>;
+  /** Null: every document is answered. */
+  trusted: TrustedDocuments | null;
   log: Logger;
   addressOf: (request: IncomingMessage) => string | null;
   metrics: Metrics;
@@ -126,7 +129,7 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
           const args: ExecutionArgs = {
             schema,
             operationName: payload.operationName ?? null,
-            document: parse(payload.query),
+            document: parse(deps.trusted ? deps.trusted.textOf(payload) : payload.query),
             variableValues: payload.variables ?? null,
             contextValue: await contextFactory(),
             rootValue: run,
@@ -135,7 +138,9 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
           return errors.length > 0 ? errors : args;
         } catch (error) {
           if (!(error instanceof GraphQLError)) throw error;
-          deps.metrics.graphqlOperation({ ...exchange, outcome: 'GRAPHQL_PARSE_FAILED' });
+          const { code } = error.extensions;
+          const outcome = code === 'DOCUMENT_NOT_TRUSTED' ? code : 'GRAPHQL_PARSE_FAILED';
+          deps.metrics.graphqlOperation({ ...exchange, outcome });
           return [error];
         }
       },
