@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -36,6 +37,7 @@ import { createInFlight } from './lib/in-flight.ts';
 import { createLogger, type Logger } from './lib/logger.ts';
 import { Secret } from './lib/secret.ts';
 import { createMetrics } from './observability/metrics.ts';
+import { askForSum } from './observability/worker-metrics.ts';
 import { startTracing, untraced } from './observability/tracing.ts';
 import { StartupError } from './lib/startup-error.ts';
 import { UnavailableError } from './lib/unavailable-error.ts';
@@ -239,7 +241,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     isStopping,
     log,
     headers,
-    metrics,
+    metricsText: cluster.isWorker ? askForSum(() => metrics.families()) : () => metrics.text(),
   });
   const websocket = createWebsocket({
     yoga,

@@ -33,7 +33,8 @@ export interface RouterDeps {
   /** Whether the service is about to end. */
   isStopping: () => boolean;
   log: Logger;
-  metrics: Metrics;
+  /** What a scrape is answered. */
+  metricsText: Metrics['text'];
   /** What every answer carries that does not say otherwise. */
   headers: Readonly<Record<string, string>>;
 }
@@ -71,7 +72,7 @@ export function createRouter(deps: RouterDeps): Router {
     if (console) return adminConsole(request, console[1], console[2]);
     if (pathname === '/healthz') return healthz();
     if (pathname === '/readyz') return readyz(deps);
-    if (pathname === '/metrics') return metricsRoute(deps.metrics, request);
+    if (pathname === '/metrics') return metricsRoute(deps.metricsText, request);
     if (pathname === '/' && deps.graphiql)
       return new Response(null, { status: 302, headers: { Location: '/graphql' } });
     return new Response('Not Found', { status: 404 });
