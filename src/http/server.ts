@@ -11,6 +11,7 @@ import { base44Compat, type Base44Deps, base44Path } from './base44-compat.ts';
 import { adminConsole, consolePath } from './console.ts';
 import { connectorRequest } from './connector-request.ts';
 import { type McpRoute, mcpPath, resourceMetadataPath } from './mcp.ts';
+import { noting } from './note-caller.ts';
 import { limitBody, refuseGraphqlRequest, type Yoga } from './graphql.ts';
 import { healthz, type Pings, readyz, unavailableSentence } from './health.ts';
 import { metricsRoute } from './metrics.ts';
@@ -60,14 +61,19 @@ export function createRouter(deps: RouterDeps): Router {
     const { pathname } = new URL(request.url);
     if (pathname === '/graphql') return graphql(request, address, exchange);
     if (callback.test(pathname)) return oauthCallback(deps.connect, request, address);
-    if (pathname === mcpPath) return deps.mcp.handle(request, address);
+    if (pathname === mcpPath) return deps.mcp.handle(request, address, exchange);
     if (pathname === requestPath) return connectorRequest(deps.connectorRequests, request);
     if (resourceMetadataPath.test(pathname)) return deps.mcp.metadata();
     const audited = auditPath.exec(pathname)?.[1];
-    if (audited !== undefined) return auditExport(deps.audit, request, audited, address);
+    if (audited !== undefined)
+      return auditExport({ ...deps.audit, ...noting(deps.audit, exchange) }, request, audited, address);
     const [, appId, call] = base44Path.exec(pathname) ?? [];
     if (appId !== undefined && call !== undefined)
-      return base44Compat(deps.base44, request, { appId, path: call, address });
+      return base44Compat({ ...deps.base44, ...noting(deps.base44, exchange) }, request, {
+        appId,
+        path: call,
+        address,
+      });
     const console = consolePath.exec(pathname);
     if (console) return adminConsole(request, console[1], console[2]);
     if (pathname === '/healthz') return healthz();
@@ -147,7 +153,7 @@ export function createHttpServer(deps: {
       const path = pathOf(request); // without the query, which may hold a code
       const route = routeOf(path);
       const { statusCode: status } = response;
-      const { requestId, startedAt, operation, outcome } = exchange;
+      const { requestId, startedAt, operation, caller, outcome } = exchange;
       deps.metrics.httpRequest(route, status, exchange);
       const told = { 'http.request.method': request.method, 'http.route': route };
       span.end(
@@ -159,7 +165,7 @@ export function createHttpServer(deps: {
       const ip = deps.addressOf(request);
       const { method } = request;
       const traced = span.traceId !== null && { traceId: span.traceId };
-      deps.log.info({ method, path, operation, outcome, status, ms, ip, requestId, ...traced }, 'request');
+      deps.log.info({ method, path, operation, caller, outcome, status, ms, ip, requestId, ...traced }, 'request');
     });
     if (deps.isStopping()) response.setHeader('Connection', 'close');
     void span.run(() => answer(request, response, exchange));

@@ -88,6 +88,7 @@ test.each([
         'http.route': 'graphql',
         'http.response.status_code': 200,
         'connectors.operation': 'currentAppUserConnection',
+        'connectors.caller': 'app-key',
         'connectors.outcome': 'OK',
       },
     ]);
@@ -110,6 +111,7 @@ test.each([
     });
     expect(spans.filter(({ name }) => name === 'operation').map(attributesOf)).toContainEqual({
       'connectors.operation': 'connectionStatus',
+      'connectors.caller': 'app-user',
       'connectors.outcome': 'OK',
     });
     // a request without a caller's trace begins one of its own
