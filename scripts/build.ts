@@ -7,9 +7,11 @@
  * dist/client is a package of its own: `npm pack ./dist/client` holds the library without the packages that the service needs.
  */
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import * as operations from '../src/client/operations.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const library = join(root, 'dist/client');
@@ -50,7 +52,11 @@ function writeLibraryManifest(): string[] {
     license,
     type,
     engines,
-    exports: { ...Object.fromEntries(entries), './package.json': './package.json' },
+    exports: {
+      ...Object.fromEntries(entries),
+      './documents.json': './documents.json',
+      './package.json': './package.json',
+    },
     sideEffects: ['./element.js'],
     dependencies: { 'graphql-ws': whole.dependencies['graphql-ws'] },
     peerDependencies,
@@ -62,11 +68,21 @@ function writeLibraryManifest(): string[] {
   return [file, join(library, 'LICENSE')];
 }
 
+/** What the library sends, by its hash: for a service that answers trusted documents only, and is of another version. */
+function writeLibraryDocuments(): string {
+  const texts = Object.values<string>(operations);
+  const documents = texts.map((text) => [createHash('sha256').update(text).digest('hex'), text]);
+  const file = join(library, 'documents.json');
+  writeFileSync(file, `${JSON.stringify(Object.fromEntries(documents), null, 2)}\n`);
+  return file;
+}
+
 const isWhole = process.argv[2] !== 'library';
 const written = new Set([
   ...(isWhole ? compile('tsconfig.build.json') : []),
   ...compile('tsconfig.client.json'),
   ...writeLibraryManifest(),
+  writeLibraryDocuments(),
 ]);
 const folder = isWhole ? join(root, 'dist') : library;
 for (const entry of existsSync(folder) ? readdirSync(folder, { recursive: true, withFileTypes: true }) : []) {

@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -28,6 +29,7 @@ import { createGraphqlYoga } from './http/graphql.ts';
 import type { McpRoute } from './http/mcp.ts';
 import { clientAddress, createHttpServer, createRouter, securityHeaders } from './http/server.ts';
 import { createTokenReadRoute } from './http/token-read.ts';
+import { trustDocuments } from './http/trusted-documents.ts';
 import { createWebsocket } from './http/websocket.ts';
 import { createIdentify } from './identity/caller.ts';
 import { limitFailures } from './identity/limit-failures.ts';
@@ -36,10 +38,13 @@ import { createInFlight } from './lib/in-flight.ts';
 import { createLogger, type Logger } from './lib/logger.ts';
 import { Secret } from './lib/secret.ts';
 import { createMetrics } from './observability/metrics.ts';
+import { askForSum } from './observability/worker-metrics.ts';
+import { startTracing, untraced } from './observability/tracing.ts';
 import { StartupError } from './lib/startup-error.ts';
 import { UnavailableError } from './lib/unavailable-error.ts';
 import { createStatusEvents } from './events/status-events.ts';
 import { checkProviderUrl, createProviderFetch, type ProviderFetch, type ProviderFetchPolicy } from './oauth/fetch.ts';
+import { tracedFetch } from './oauth/traced-fetch.ts';
 import { type ExportAudit, exportAudit } from './workspaces/audit-list.ts';
 import { createReadAudit } from './workspaces/audit-reads.ts';
 import { createAuditTasks } from './workspaces/audit-seal.ts';
@@ -95,6 +100,10 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const isStopping = () => stopping;
   const closers: (() => unknown)[] = [];
 
+  const tracing = config.tracesEndpoint
+    ? await startTracing(config.tracesEndpoint, (err) => log.warn({ err }, 'the collector has not taken traces'))
+    : untraced;
+  closers.push(() => tracing.stop());
   const database = await openDatabase({
     databaseUrl: config.databaseUrl,
     dataDir: config.dataDir,
@@ -124,7 +133,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   };
   const provider = createProviderFetch(policy);
   closers.push(() => provider.close());
-  const fetch = overrides.aroundProviderFetch?.(provider.fetch) ?? provider.fetch;
+  const sent = overrides.aroundProviderFetch?.(provider.fetch) ?? provider.fetch;
+  const fetch = tracing === untraced ? sent : tracedFetch(tracing, sent);
   const usualServer = createResolveServer({ fetch, clock });
   const resolveServer = overrides.resolveServer?.(usualServer) ?? usualServer;
   const localEvents = createStatusEvents();
@@ -146,7 +156,19 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   closers.push(worker.stop);
   const { track, drain } = createInFlight();
   closers.push(drain);
-  const parts = { db, clock, keyring, fetch, resolveServer, events, log, metrics, wakeWorker: worker.wake, track };
+  const parts = {
+    db,
+    clock,
+    keyring,
+    fetch,
+    resolveServer,
+    events,
+    log,
+    metrics,
+    tracing,
+    wakeWorker: worker.wake,
+    track,
+  };
   const { refreshTimeoutMs } = overrides;
   const refresh = createRefresh({ ...parts, ...(refreshTimeoutMs && { refreshTimeoutMs }) });
   worker.start({ run: () => drainOutbox(parts), everyMs: 5_000, onWake: true });
@@ -193,7 +215,9 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const identify = limitFailures(identity.identify, limits);
   const addressOf = (request: IncomingMessage) => clientAddress(request, config.trustProxy);
   const headers = securityHeaders(publicUrl);
+  const trusted = config.trustedDocuments && trustDocuments(config.trustedDocuments);
   const yoga = createGraphqlYoga({
+    trusted,
     features,
     identify,
     isUnavailable,
@@ -224,22 +248,33 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     isStopping,
     log,
     headers,
-    metrics,
+    metricsText: cluster.isWorker ? askForSum(() => metrics.families()) : () => metrics.text(),
   });
   const websocket = createWebsocket({
     yoga,
+    trusted,
     identify,
     log,
     addressOf,
     metrics,
+    tracing,
     originIsKnown: async (origin) => origin === publicUrl || originIsKnown(db, origin),
   });
 
   return {
     fetch: (request) => router(request),
     async listen() {
-      const tokenReads = createTokenReadRoute({ yoga, identify, recall, features, metrics, addressOf, headers });
-      const server = createHttpServer({ router, tokenReads, websocket, log, metrics, isStopping, addressOf });
+      const tokenReads = createTokenReadRoute({
+        yoga,
+        trusted,
+        identify,
+        recall,
+        features,
+        metrics,
+        addressOf,
+        headers,
+      });
+      const server = createHttpServer({ router, tokenReads, websocket, log, metrics, tracing, isStopping, addressOf });
       server.keepAliveTimeout = keepAliveMs;
       await new Promise<void>((resolve, reject) => {
         server.once('error', (error: NodeJS.ErrnoException) => {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { parseUrl } from './lib/parse-url.ts';
 import { KeySourceError, readKeysFile, runKeysCommand } from './crypto/key-sources.ts';
@@ -31,8 +32,12 @@ export interface Config {
   allowedProviderHosts: string[];
   defaultPlan: Plan;
   auditRetentionDays: number;
+  /** The documents that are answered, by their hash, besides the project's own. Null: all are. */
+  trustedDocuments: ReadonlyMap<string, string> | null;
   graphiql: boolean;
   logLevel: string;
+  /** Where traces go, by OTLP/HTTP. Null: there are none. */
+  tracesEndpoint: string | null;
   rateLimits: RateLimits;
 }
 
@@ -84,8 +89,17 @@ export const variables = {
   },
   DEFAULT_PLAN: { default: 'BUILDER', purpose: 'plan of a workspace that is created without one' },
   AUDIT_RETENTION_DAYS: { default: '365', purpose: 'for how many days the audit is kept' },
+  TRUSTED_DOCUMENTS: {
+    default: '',
+    purpose: 'JSON files of `{hash: document}`, comma-separated: apps may send these documents only; unset: any',
+  },
   GRAPHIQL: { default: 'true, in production false', purpose: 'whether /graphql opens GraphiQL in a browser' },
   LOG_LEVEL: { default: 'info', purpose: 'fatal, error, warn, info, debug, trace or silent' },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    default: '',
+    purpose:
+      'URL of an OpenTelemetry collector, such as http://localhost:4318, to which traces go; unset: there are none',
+  },
   RATE_LIMITS: {
     default: limitsText,
     purpose: 'how often a minute; what is not named keeps its default, 0 or `off` sets no limit',
@@ -98,6 +112,7 @@ const secretVariables: ReadonlySet<VariableName> = new Set([
   'REDIS_URL',
   'ENCRYPTION_KEYS',
   'OPERATOR_KEY',
+  'OTEL_EXPORTER_OTLP_ENDPOINT', // someone may put credentials in it
 ]);
 
 /** The environment holds something that cannot be used. The message has one sentence per variable and no secret. */
@@ -162,6 +177,14 @@ const environment = z.object({
     .describe('host names, comma-separated, without scheme or port'),
   DEFAULT_PLAN: z.enum(Plan).describe(`one of ${Object.keys(Plan).join(', ')}`),
   AUDIT_RETENTION_DAYS: integer(1, 3650).describe('a whole number from 1 to 3650'),
+  TRUSTED_DOCUMENTS: z
+    .string()
+    .transform((value, context) => {
+      const documents = readDocuments(value.split(','));
+      if (!documents) context.addIssue('invalid');
+      return documents ?? z.NEVER;
+    })
+    .describe('the path of a JSON file, or several, comma-separated, of which each holds documents by their hashes'),
   GRAPHIQL: z
     .enum(['true', 'false'])
     .transform((value) => value === 'true')
@@ -176,6 +199,9 @@ const environment = z.object({
     .describe(
       `off, or limits a minute such as connects=30,callbacks=300, of ${Object.keys(defaultRateLimits).join(', ')}`,
     ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url(['http:', 'https:'])
+    .refine((value) => !/[?#@]/.test(value))
+    .describe('a URL such as http://localhost:4318; credentials go into OTEL_EXPORTER_OTLP_HEADERS'),
   LOG_LEVEL: z.enum(logLevels).describe(`one of ${logLevels.join(', ')}`),
 });
 
@@ -220,6 +246,18 @@ function readRateLimits(text: string): RateLimits | null {
     limits[name] = Number(count);
   }
   return limits as RateLimits;
+}
+
+/** Null where a file cannot be read, or holds anything else. */
+function readDocuments(paths: string[]): ReadonlyMap<string, string> | null {
+  try {
+    const files = paths.map((path) =>
+      z.record(z.string(), z.string()).parse(JSON.parse(readFileSync(path.trim(), 'utf8'))),
+    );
+    return new Map(files.flatMap((file) => Object.entries(file)));
+  } catch {
+    return null;
+  }
 }
 
 /**
@@ -315,8 +353,10 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     allowedProviderHosts: values.ALLOWED_PROVIDER_HOSTS ?? [],
     defaultPlan: values.DEFAULT_PLAN ?? 'BUILDER',
     auditRetentionDays: values.AUDIT_RETENTION_DAYS ?? 365,
+    trustedDocuments: values.TRUSTED_DOCUMENTS ?? null,
     graphiql: values.GRAPHIQL ?? !production,
     logLevel: values.LOG_LEVEL ?? 'info',
+    tracesEndpoint: values.OTEL_EXPORTER_OTLP_ENDPOINT ?? null,
     rateLimits: values.RATE_LIMITS ?? defaultRateLimits,
   };
   if (faults.length > 0) throw new ConfigError(faults.join('\n'));

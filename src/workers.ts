@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import type { Logger } from './lib/logger.ts';
+import { sumMetrics } from './observability/worker-metrics.ts';
 import { StartupError } from './lib/startup-error.ts';
 
 /** Processes that share one port, and otherwise nothing but the database and Redis. */
@@ -29,7 +30,8 @@ export async function startWorkers(options: {
   log: Logger;
 }): Promise<Workers> {
   const { count, entry, env, log } = options;
-  cluster.setupPrimary({ exec: entry });
+  cluster.setupPrimary({ exec: entry, serialization: 'advanced' }); // JSON knows no NaN, which a metric may be
+  sumMetrics();
   const serving = new Set<Worker>();
   let deaths: number[] = [];
   let isStopping = false;

@@ -265,8 +265,10 @@ test('configuration: what nobody sets has the default of the table, and producti
     allowedProviderHosts: [],
     defaultPlan: 'BUILDER',
     auditRetentionDays: 365,
+    trustedDocuments: null,
     graphiql: true,
     logLevel: 'info',
+    tracesEndpoint: null,
     rateLimits: defaultRateLimits,
   });
   expect(parseConfig(production)).toMatchObject({ production: true, host: '0.0.0.0', graphiql: false });

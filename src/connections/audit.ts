@@ -3,6 +3,7 @@ import type { Db } from '../db/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DomainError } from '../lib/domain-error.ts';
 import { type AuditActor, byUser, recordAct } from '../workspaces/audit.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { NoteTokenRead } from '../workspaces/audit-reads.ts';
 import { type Caller, CallerOutdated } from '../workspaces/caller.ts';
 import * as store from './store.ts';
@@ -30,19 +31,25 @@ export async function failFlow(deps: { db: Db; clock: Clock }, flow: PendingFlow
 
 /** Makes a read of a token, and notes how it ended. */
 export async function auditedRead<T>(
-  deps: { noteTokenRead: NoteTokenRead },
+  deps: { noteTokenRead: NoteTokenRead; tracing: Tracing },
   caller: Caller,
   ids: { connectorId: string; connectionId: string | null },
   read: () => Promise<T>,
 ): Promise<T> {
+  const span = deps.tracing.begin('token read');
   try {
-    const answer = await read();
+    const answer = await span.run(read);
     deps.noteTokenRead(caller, { ...ids, outcome: 'OK' });
+    span.end({ 'connectors.outcome': 'OK' });
     return answer;
   } catch (error) {
-    if (error instanceof CallerOutdated) throw error; // nothing was read yet: it begins anew
+    if (error instanceof CallerOutdated) {
+      span.end({}); // nothing was read yet: it begins anew
+      throw error;
+    }
     const outcome = error instanceof DomainError ? error.code : 'INTERNAL_SERVER_ERROR';
     deps.noteTokenRead(caller, { ...ids, outcome });
+    span.end({ 'connectors.outcome': outcome }, error instanceof DomainError ? undefined : outcome);
     throw error;
   }
 }

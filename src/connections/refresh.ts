@@ -8,6 +8,7 @@ import type { Logger } from '../lib/logger.ts';
 import { singleFlight } from '../lib/single-flight.ts';
 import type { StatusEvents } from '../events/status-events.ts';
 import type { AuthorizationServer, TokenGrant } from '../oauth/authorization-server.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { OAuthError, type OAuthVerdict } from '../oauth/failure.ts';
 import { refreshGrant } from '../oauth/tokens.ts';
@@ -35,6 +36,7 @@ export interface RefreshDeps {
   events: StatusEvents;
   log: Logger;
   metrics: RefreshMetrics;
+  tracing: Tracing;
   wakeWorker: () => void;
   /** A stop waits for what is tracked. */
   track: InFlight['track'];
@@ -80,7 +82,15 @@ const graceMs = 1_500;
 export function createRefresh(deps: RefreshDeps): Refresh {
   const collapse = singleFlight<RefreshOutcome>();
   return (connectionId, version) =>
-    collapse(`${connectionId}:${version}`, () => deps.track(fenced(deps, connectionId, version)));
+    collapse(`${connectionId}:${version}`, () =>
+      deps.track(
+        deps.tracing.span('token refresh', async () => {
+          const outcome = await fenced(deps, connectionId, version);
+          deps.tracing.note({ 'connectors.outcome': outcome.kind });
+          return outcome;
+        }),
+      ),
+    );
 }
 
 async function fenced(deps: RefreshDeps, connectionId: string, version: number): Promise<RefreshOutcome> {
@@ -193,7 +203,7 @@ async function attempt(deps: RefreshDeps, row: ForRefresh, lease: Lease): Promis
     if (!(error instanceof OAuthError)) throw error;
     return mayLeave ? failed(deps, row, leaseToken, error.verdict) : { kind: 'overtaken' };
   }
-  deps.metrics.refresh(connector.providerKey, 'refreshed');
+  tell(deps, connector.providerKey, 'refreshed');
   return succeeded(deps, row, leaseToken, server, grant);
 }
 
@@ -252,7 +262,7 @@ async function failed(
   const { connectorId } = row.connection;
   const afterLostAnswer = row.attemptedAt !== null;
   deps.log.warn({ connectionId, connectorId, verdict, afterLostAnswer }, 'a refresh failed');
-  deps.metrics.refresh(row.connection.connector.providerKey, verdict.kind);
+  tell(deps, row.connection.connector.providerKey, verdict.kind);
   await noteRefusal(deps, row.connection.connector, verdict);
   if (verdict.kind === 'reauthorize') {
     // refused for good, unless somebody else has stored newer tokens: then it was a race
@@ -281,6 +291,11 @@ async function failed(
     retryAfterSeconds: secondsUntil(retryAt, now),
     misconfigured: verdict.kind === 'misconfigured',
   };
+}
+
+function tell({ metrics, tracing }: RefreshDeps, provider: string, verdict: OAuthVerdict['kind'] | 'refreshed'): void {
+  metrics.refresh(provider, verdict);
+  tracing.note({ 'connectors.provider': provider, 'connectors.verdict': verdict });
 }
 
 /**

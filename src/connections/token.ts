@@ -7,6 +7,7 @@ import type { Secret } from '../lib/secret.ts';
 import type { StatusEvents } from '../events/status-events.ts';
 import type { AuthorizationServer } from '../oauth/authorization-server.ts';
 import { OAuthError } from '../oauth/failure.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { fetchAccount } from '../oauth/identity.ts';
 import { byService, recordAct } from '../workspaces/audit.ts';
@@ -43,6 +44,7 @@ export interface TokenDeps {
   /** Goes on with a promise after the answer; a stop waits for it. */
   background: (work: Promise<unknown>) => void;
   noteTokenRead: NoteTokenRead;
+  tracing: Tracing;
   limits: RateLimiter;
 }
 
@@ -137,6 +139,7 @@ async function readTokenOf(
     const row = await deps.findForRead(key);
     if (recalled && row?.appAsOf?.getTime() !== recalled.appAsOf.getTime()) throw new CallerOutdated();
     if (!row || row.connector.deletedAt) throw new NotFoundError('connector');
+    deps.tracing.note({ 'connectors.provider': row.connector.providerKey });
     assertKind(row.connector.kind, userId);
     const now = deps.clock.now();
     const view = viewConnection(key.connectionId, row.connector, row.connection, now);

@@ -4,6 +4,24 @@ export interface ConsoleTask {
   variables: Record<string, unknown>;
 }
 
+/** What the page asks when somebody signs in: who they are, and their workspaces. */
+export const consoleQuestion = `query Console {
+  viewer {
+    ... on MemberViewer { subject }
+  }
+  workspaces(first: 100) {
+    edges {
+      node {
+        id
+        name
+        apps(first: 1) { edges { node { id } } }
+        connectors(first: 1) { edges { node { id } } }
+        shared: connectors(first: 1, filter: { kind: SHARED }) { edges { node { id } } }
+      }
+    }
+  }
+}`;
+
 const errorFields = `... on UserError {
       code
       message

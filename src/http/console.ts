@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { css, editorWorkerService, graphqlWorker, js, jsonWorker } from '@graphql-yoga/render-graphiql/graphiql';
-import { consoleTasks } from './console-tasks.ts';
+import { consoleQuestion, consoleTasks } from './console-tasks.ts';
 
 /** Everything that the page loads, by name: our own script and style, and GraphiQL as its package brings it, ready built. */
 const assets = new Map([
   ['console.js', readFileSync(new URL('./console/page.js', import.meta.url), 'utf8')],
   ['console.css', consoleCss()],
-  ['tasks.json', JSON.stringify(consoleTasks)],
+  ['tasks.json', JSON.stringify({ question: consoleQuestion, tasks: consoleTasks })],
   ['graphiql.js', js],
   ['graphiql.css', css],
   ['worker-editorWorkerService.js', editorWorkerService],

@@ -12,11 +12,12 @@ import type { Credentials } from '../identity/caller.ts';
 import type { Logger } from '../lib/logger.ts';
 import { beginExchange, type Exchange } from '../observability/exchange.ts';
 import type { Metrics } from '../observability/metrics.ts';
-import type { Caller } from '../workspaces/caller.ts';
+import { type Caller, callerKind } from '../workspaces/caller.ts';
 import { readBody } from './body.ts';
 import { setCookieHeader } from './cookies.ts';
 import { graphiqlOptions, graphiqlPage, graphiqlPolicy, type GraphiqlTab } from './graphiql.ts';
 import { observeOperations } from './observe-operations.ts';
+import { trustOnly, type TrustedDocuments } from './trusted-documents.ts';
 
 export interface GraphqlRouteDeps {
   features: Features;
@@ -25,6 +26,8 @@ export interface GraphqlRouteDeps {
   isUnavailable: (error: unknown) => boolean;
   log: Logger;
   metrics: Metrics;
+  /** Null: every document is answered. */
+  trusted: TrustedDocuments | null;
   graphiql: boolean;
   /** Asked at every load of the page. */
   graphiqlTabs: () => GraphiqlTab[];
@@ -58,6 +61,7 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
   return createYoga<ServerContext, GraphqlContext>({
     schema,
     graphqlEndpoint: '/graphql',
+    ...(deps.trusted && { extraParamNames: ['documentId'] }),
     landingPage: false,
     logging: false,
     cors: {
@@ -91,9 +95,13 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
       exchange = beginExchange(undefined),
     }): Promise<GraphqlContext> {
       if (socket) {
-        const caller = await socket.caller();
+        const identify = async (): Promise<Caller> => {
+          const caller = await socket.caller();
+          exchange.caller = callerKind(caller);
+          return caller;
+        };
+        const caller = await identify();
         const started = { origin: socket.origin, secFetchSite: null, address: socket.address };
-        const identify = socket.caller;
         return { caller, identify, features: deps.features, exchange, request: started, setCookie: () => {} };
       }
       const header = (name: string) => request.headers.get(name);
@@ -106,6 +114,7 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
       };
       const identify = async (): Promise<Caller> => {
         const caller = await deps.identify(credentials);
+        exchange.caller = callerKind(caller);
         return caller.kind === 'member' && assistant !== undefined ? { ...caller, assistant } : caller;
       };
       return {
@@ -119,6 +128,7 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
     },
     plugins: [
       observeOperations(deps),
+      ...(deps.trusted ? [trustOnly(deps.trusted)] : []),
       {
         onParse({ setParseFn }: { setParseFn: (parse: typeof parseWithinLimits) => void }) {
           setParseFn(parseWithinLimits);

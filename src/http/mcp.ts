@@ -11,7 +11,9 @@ import { createMcpServer } from '../mcp/server.ts';
 import type { AskPerson, GraphqlAnswer, ToolContext } from '../mcp/tool.ts';
 import type { Caller } from '../workspaces/caller.ts';
 import { ForbiddenError } from '../workspaces/errors.ts';
+import type { Exchange } from '../observability/exchange.ts';
 import { readBody } from './body.ts';
+import { noting } from './note-caller.ts';
 import type { Yoga } from './graphql.ts';
 
 export interface McpDeps {
@@ -26,7 +28,7 @@ export interface McpDeps {
 }
 
 export interface McpRoute {
-  handle: (request: Request, address: string | null) => Promise<Response>;
+  handle: (request: Request, address: string | null, exchange?: Exchange) => Promise<Response>;
   /** RFC 9728: where a client finds out how to sign in. */
   metadata: () => Response;
   /** Ends what waits for a person's answer. */
@@ -68,13 +70,13 @@ export function createMcpRoute(deps: McpDeps): McpRoute {
   });
   const metadataUrl = `${publicUrl}/.well-known/oauth-protected-resource/mcp`;
 
-  async function handle(request: Request, address: string | null): Promise<Response> {
+  async function handle(request: Request, address: string | null, exchange?: Exchange): Promise<Response> {
     // a page of another site has no business here, nor has one whose name was pointed at this machine (DNS rebinding)
     const origin = request.headers.get('origin');
     if (origin !== null && origin !== publicUrl) {
       return refusal(403, new ForbiddenError('Pages of other origins cannot call this.'));
     }
-    const visitor = await welcome(request, address);
+    const visitor = await welcome(request, address, noting(deps, exchange));
     if (visitor instanceof Response) return visitor;
     if (request.method !== 'POST' && request.method !== 'DELETE') {
       return new Response('Method Not Allowed', { status: 405, headers: { Allow: 'POST, DELETE' } });
@@ -90,9 +92,13 @@ export function createMcpRoute(deps: McpDeps): McpRoute {
   }
 
   /** Whoever calls, where they may at all; else the answer that says how. */
-  async function welcome(request: Request, address: string | null): Promise<Visitor | Response> {
+  async function welcome(
+    request: Request,
+    address: string | null,
+    { identify }: Pick<McpDeps, 'identify'>,
+  ): Promise<Visitor | Response> {
     const authorization = request.headers.get('authorization');
-    const caller = await deps.identify({ authorization, appId: null, onBehalfOf: null, origin: null, address });
+    const caller = await identify({ authorization, appId: null, onBehalfOf: null, origin: null, address });
     if (caller.kind === 'anonymous') {
       const isInvalid = authorization !== null ? ['error="invalid_token"'] : [];
       const parameters = [...isInvalid, ...(deps.adminIssuer ? [`resource_metadata="${metadataUrl}"`] : [])];

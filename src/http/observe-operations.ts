@@ -22,8 +22,11 @@ export function observeOperations(deps: {
     exchange.outcome = outcome;
     deps.metrics.graphqlOperation(exchange);
     if (!socket || !deps.log.isLevelEnabled('info')) return;
-    const { operation, requestId, startedAt } = exchange;
-    deps.log.info({ operation, outcome, ms: Math.round(performance.now() - startedAt), requestId }, 'operation');
+    const { operation, caller, requestId, startedAt } = exchange;
+    deps.log.info(
+      { operation, caller, outcome, ms: Math.round(performance.now() - startedAt), requestId },
+      'operation',
+    );
   }
 
   function begin({ document, operationName, contextValue }: ExecutionArgs): GraphqlContext {

@@ -4,12 +4,14 @@ import type { ConnectDeps } from '../connections/connect.ts';
 import { type RequestDeps, requestPath } from '../connectors/request.ts';
 import type { Logger } from '../lib/logger.ts';
 import { parseUrl } from '../lib/parse-url.ts';
-import { beginExchange, type Exchange } from '../observability/exchange.ts';
+import { attributesOf, beginExchange, type Exchange } from '../observability/exchange.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { Tracing } from '../observability/tracing.ts';
 import { type AuditExportDeps, auditExport } from './audit-export.ts';
 import { base44Compat, type Base44Deps, base44Path } from './base44-compat.ts';
 import { connectorRequest } from './connector-request.ts';
 import type { McpRoute } from './mcp.ts';
+import { noting } from './note-caller.ts';
 import { limitBody, refuseGraphqlRequest, type Yoga } from './graphql.ts';
 import { healthz, type Pings, readyz, unavailableSentence } from './health.ts';
 import { metricsRoute } from './metrics.ts';
@@ -33,7 +35,8 @@ export interface RouterDeps {
   /** Whether the service is about to end. */
   isStopping: () => boolean;
   log: Logger;
-  metrics: Metrics;
+  /** What a scrape is answered. */
+  metricsText: Metrics['text'];
   /** What every answer carries that does not say otherwise. */
   headers: Readonly<Record<string, string>>;
 }
@@ -65,14 +68,19 @@ export function createRouter(deps: RouterDeps): Router {
     if (pathname === undefined) return new Response('Bad Request', { status: 400 }); // a malformed Host header
     if (pathname === '/graphql') return graphql(request, address, exchange);
     if (callback.test(pathname)) return oauthCallback(deps.connect, request, address);
-    if (pathname === mcpPath) return (await deps.mcp()).handle(request, address);
+    if (pathname === mcpPath) return (await deps.mcp()).handle(request, address, exchange);
     if (pathname === requestPath) return connectorRequest(deps.connectorRequests, request);
     if (resourceMetadataPath.test(pathname)) return (await deps.mcp()).metadata();
     const audited = auditPath.exec(pathname)?.[1];
-    if (audited !== undefined) return auditExport(deps.audit, request, audited, address);
+    if (audited !== undefined)
+      return auditExport({ ...deps.audit, ...noting(deps.audit, exchange) }, request, audited, address);
     const [, appId, call] = base44Path.exec(pathname) ?? [];
     if (appId !== undefined && call !== undefined)
-      return base44Compat(deps.base44, request, { appId, path: call, address });
+      return base44Compat({ ...deps.base44, ...noting(deps.base44, exchange) }, request, {
+        appId,
+        path: call,
+        address,
+      });
     const console = consolePath.exec(pathname);
     if (console) {
       const { adminConsole } = await import('./console.ts'); // megabytes, which few services serve
@@ -80,7 +88,7 @@ export function createRouter(deps: RouterDeps): Router {
     }
     if (pathname === '/healthz') return healthz();
     if (pathname === '/readyz') return readyz(deps);
-    if (pathname === '/metrics') return metricsRoute(deps.metrics, request);
+    if (pathname === '/metrics') return metricsRoute(deps.metricsText, request);
     if (pathname === '/' && deps.graphiql)
       return new Response(null, { status: 302, headers: { Location: '/graphql' } });
     return new Response('Not Found', { status: 404 });
@@ -126,6 +134,7 @@ export function createHttpServer(deps: {
   websocket: Websocket;
   log: Logger;
   metrics: Metrics;
+  tracing: Tracing;
   addressOf: (request: IncomingMessage) => string | null;
   isStopping: () => boolean;
 }): Server {
@@ -147,18 +156,29 @@ export function createHttpServer(deps: {
   };
   const server = createServer(timeouts, (request, response) => {
     const exchange = beginExchange(request.headers['x-request-id']);
+    const { traceparent } = request.headers;
+    const from = typeof traceparent === 'string' ? { traceparent } : {};
+    const span = deps.tracing.begin('request', { kind: 'server', ...from });
     response.once('close', () => {
       const path = pathOf(request); // without the query, which may hold a code
-      deps.metrics.httpRequest(routeOf(path), response.statusCode, exchange);
+      const route = routeOf(path);
+      const { statusCode: status } = response;
+      const { requestId, startedAt, operation, caller, outcome } = exchange;
+      deps.metrics.httpRequest(route, status, exchange);
+      const told = { 'http.request.method': request.method, 'http.route': route };
+      span.end(
+        { ...told, 'http.response.status_code': status, ...attributesOf(exchange) },
+        status >= 500 ? String(status) : undefined,
+      );
       if (!deps.log.isLevelEnabled('info')) return;
-      const { requestId, startedAt, operation, outcome } = exchange;
       const ms = Math.round(performance.now() - startedAt);
       const ip = deps.addressOf(request);
       const { method } = request;
-      deps.log.info({ method, path, operation, outcome, status: response.statusCode, ms, ip, requestId }, 'request');
+      const traced = span.traceId !== null && { traceId: span.traceId };
+      deps.log.info({ method, path, operation, caller, outcome, status, ms, ip, requestId, ...traced }, 'request');
     });
     if (deps.isStopping()) response.setHeader('Connection', 'close');
-    void answer(request, response, exchange);
+    void span.run(() => answer(request, response, exchange));
   });
   server.on('upgrade', (request, socket, head) => {
     if (pathOf(request) === '/graphql') websocket.upgrade(request, socket, head);

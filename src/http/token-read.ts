@@ -8,12 +8,17 @@ import type { Credentials, Identity } from '../identity/caller.ts';
 import { DomainError } from '../lib/domain-error.ts';
 import type { Exchange } from '../observability/exchange.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { callerKind } from '../workspaces/caller.ts';
 import { base44Cors, base44TokenBody, base44TokenRead, type ReadByPath } from './base44-compat.ts';
 import type { Yoga } from './graphql.ts';
+import { noting } from './note-caller.ts';
 import { restErrorParts } from './rest-error.ts';
+import type { TrustedDocuments } from './trusted-documents.ts';
 
 export interface TokenReadDeps extends Identity {
   yoga: Yoga;
+  /** Null: every document is answered. */
+  trusted: TrustedDocuments | null;
   features: Features;
   metrics: Metrics;
   addressOf: (request: IncomingMessage) => string | null;
@@ -66,6 +71,7 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     const kept = plans.get(query);
     if (kept) return kept.plan;
     let plan: Plan | null = null;
+    if (deps.trusted?.has(query) === false) return null;
     try {
       const document = parse(query);
       const operation = onlyTokenRead(document);
@@ -79,10 +85,12 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
   }
 
   /** Who calls, remembered where that can be; whoever reads confirms it. */
-  async function callerOf(request: IncomingMessage) {
+  async function callerOf(request: IncomingMessage, exchange: Exchange) {
     const credentials = { ...credentialsOf(request), address: deps.addressOf(request) };
-    const identify = () => deps.identify(credentials);
-    return { caller: deps.recall(credentials) ?? (await identify()), identify };
+    const identify = () => noting(deps, exchange).identify(credentials);
+    const recalled = deps.recall(credentials);
+    if (recalled) exchange.caller = callerKind(recalled);
+    return { caller: recalled ?? (await identify()), identify };
   }
 
   async function runOperation(
@@ -95,7 +103,7 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     const plan = operation && planOf(operation.query);
     if (!plan || (operation.operationName !== null && operation.operationName !== plan.name)) return null;
     const contextValue: GraphqlContext = {
-      ...(await callerOf(request)),
+      ...(await callerOf(request, exchange)),
       features: deps.features,
       exchange,
       request: { origin: null, secFetchSite: null, address: null },
@@ -110,10 +118,10 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     return { status: 200, headers: { 'content-type': type }, body: result };
   }
 
-  async function readByPath(request: IncomingMessage, read: ReadByPath): Promise<Answer> {
+  async function readByPath(request: IncomingMessage, read: ReadByPath, exchange: Exchange): Promise<Answer> {
     const headers = { 'content-type': 'application/json', ...base44Cors };
     try {
-      const token = await asCurrentCaller(await callerOf(request), (caller) => read(deps.features, caller));
+      const token = await asCurrentCaller(await callerOf(request, exchange), (caller) => read(deps.features, caller));
       return { status: 200, headers, body: base44TokenBody(token) };
     } catch (error) {
       if (!(error instanceof DomainError) || error instanceof AmbiguousProviderError) throw error;
@@ -126,8 +134,10 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     const { headers } = request;
     if (headers.origin !== undefined || !headers.authorization?.startsWith('Bearer apk_')) return request;
     const read = request.method === 'GET' && base44TokenRead(request.url ?? '');
-    if (read)
-      return send(response, await readByPath(request, read).catch(() => null), deps.headers, exchange) ? null : request;
+    if (read) {
+      const answer = await readByPath(request, read, exchange).catch(() => null);
+      return send(response, answer, deps.headers, exchange) ? null : request;
+    }
     const type = answerType(request);
     if (type === null) return request;
     const body = await readBody(request);

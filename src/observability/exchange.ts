@@ -8,6 +8,8 @@ export interface Exchange {
   readonly startedAt: number;
   /** The GraphQL operation's root fields, comma-separated. Null where there was none, or none that is valid. */
   operation: string | null;
+  /** What kind of caller asked, in a word. Null where nobody looked. */
+  caller: string | null;
   /** How the operation ended: OK, or the code of its error. Null where there was none. */
   outcome: string | null;
 }
@@ -17,5 +19,14 @@ const usableId = /^[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}$/;
 /** Begins with the id that came along, where that is one: what else came could forge a log. */
 export function beginExchange(givenId: string | string[] | undefined): Exchange {
   const requestId = typeof givenId === 'string' && usableId.test(givenId) ? givenId : randomUUID();
-  return { requestId, startedAt: performance.now(), operation: null, outcome: null };
+  return { requestId, startedAt: performance.now(), operation: null, caller: null, outcome: null };
+}
+
+/** What a span tells of it. */
+export function attributesOf({ operation, caller, outcome }: Exchange): Record<string, string> {
+  return {
+    ...(operation !== null && { 'connectors.operation': operation }),
+    ...(caller !== null && { 'connectors.caller': caller }),
+    ...(outcome !== null && { 'connectors.outcome': outcome }),
+  };
 }

@@ -12,8 +12,17 @@ export interface Metrics {
   socketOpened(): () => void;
   subscriptionOpened(): () => void;
   /** Everything in Prometheus' text format. */
-  text(): Promise<{ contentType: string; body: string }>;
+  text(): Promise<MetricsText>;
+  /** The same as data, to be summed with that of others. */
+  families(): Promise<Families>;
 }
+
+export interface MetricsText {
+  contentType: string;
+  body: string;
+}
+
+export type Families = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
 
 /** What is only looked at when Prometheus asks. */
 export interface MetricSources {
@@ -35,7 +44,8 @@ export function createMetrics(sources: MetricSources): Metrics {
   const registers = [registry];
   const counter = <T extends string>(name: string, help: string, labelNames: T[]) =>
     new Counter({ name: `connectors_${name}`, help, labelNames, registers });
-  const gauge = (name: string, help: string) => new Gauge({ name: `connectors_${name}`, help, registers });
+  const gauge = (name: string, help: string, aggregator: 'sum' | 'max' = 'sum') =>
+    new Gauge({ name: `connectors_${name}`, help, registers, aggregator });
   const histogram = <T extends string>(name: string, help: string, labelNames: T[]) =>
     new Histogram({ name: `connectors_${name}`, help, labelNames, buckets, registers });
 
@@ -67,10 +77,15 @@ export function createMetrics(sources: MetricSources): Metrics {
   const leaseWaits = counter('lease_waits_total', 'Refreshes that found another process at it, and waited.', []);
   const sockets = gauge('open_sockets', 'WebSockets that are open.');
   const subscriptions = gauge('open_subscriptions', 'Subscriptions that are open, over WebSocket and SSE.');
-  const outboxItems = gauge('outbox_items', 'Revocations in the outbox that are not done; the same on every instance.');
+  const outboxItems = gauge(
+    'outbox_items',
+    'Revocations in the outbox that are not done; the same on every instance.',
+    'max',
+  );
   const outboxAge = gauge(
     'outbox_oldest_age_seconds',
     'For how long the oldest item of the outbox has been due; the same on every instance.',
+    'max',
   );
   const pool = {
     totalCount: gauge('database_pool_connections', 'Connections to PostgreSQL that this process has.'),
@@ -104,6 +119,13 @@ export function createMetrics(sources: MetricSources): Metrics {
   }
 
   let hasDefaults = false;
+  async function prepare(): Promise<void> {
+    // what watches the process cannot be stopped again: it begins where somebody looks
+    if (!hasDefaults) collectDefaultMetrics({ register: registry });
+    hasDefaults = true;
+    await look();
+  }
+
   return {
     httpRequest(route, status, { startedAt }) {
       httpRequests.inc({ route, status });
@@ -120,11 +142,12 @@ export function createMetrics(sources: MetricSources): Metrics {
     socketOpened: () => opened(sockets),
     subscriptionOpened: () => opened(subscriptions),
     async text() {
-      // what watches the process cannot be stopped again: it begins where somebody looks
-      if (!hasDefaults) collectDefaultMetrics({ register: registry });
-      hasDefaults = true;
-      await look();
+      await prepare();
       return { contentType: registry.contentType, body: await registry.metrics() };
+    },
+    async families() {
+      await prepare();
+      return registry.getMetricsAsJSON();
     },
   };
 }

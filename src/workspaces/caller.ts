@@ -53,6 +53,27 @@ export interface CallingUser {
   expiresAt: Date;
 }
 
+/** What a caller showed, in a word for the log: nobody is named. */
+export function callerKind(caller: Caller): string {
+  switch (caller.kind) {
+    case 'backend-function':
+      return 'app-key';
+    case 'member':
+      return keyIdOf(caller.subject) === null ? 'admin' : 'workspace-key';
+    case 'anonymous':
+    case 'operator':
+    case 'app-user':
+      return caller.kind;
+  }
+}
+
+/** One name for all that a person, a key or an app's backend holds open here. */
+export function holderOf(caller: Caller): string {
+  const app = callingApp(caller);
+  if (app) return `${app.id} ${callingUser(caller)?.userId ?? ''}`;
+  return caller.kind === 'member' ? `member ${caller.subject}` : caller.kind;
+}
+
 /** The app user who calls, or null. */
 export function callingUser(caller: Caller): CallingUser | null {
   if (caller.kind === 'app-user') return caller;

@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Page } from 'playwright-core';
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { violations } from '../support/axe.ts';
 import { useChromium } from '../support/browser.ts';
 import {
@@ -152,4 +155,31 @@ test('T26. the page of the console is the same for everybody, runs nothing inlin
     asset.replace('console.js', 'page.js'),
   ])
     expect([path, (await open(path)).status]).toEqual([path, 404]);
+});
+
+test('with trusted documents the console signs in, reads the schema and runs its tasks', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'console-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'documents.json'), '{}');
+  const before = await startService({ DATA_DIR: join(folder, 'data') });
+  const workspace = await createWorkspace(before);
+  await before.app.stop();
+  const service = await startService({
+    DATA_DIR: join(folder, 'data'),
+    TRUSTED_DOCUMENTS: join(folder, 'documents.json'),
+  });
+  const { url } = await service.app.listen();
+  const { page } = await openConsole(url);
+  const refusals: string[] = [];
+  page.on('response', (response) => {
+    if (!response.url().endsWith('/graphql')) return;
+    void response.text().then((text) => {
+      if (text.includes('DOCUMENT_NOT_TRUSTED')) refusals.push(response.request().postData() ?? '');
+    });
+  });
+  await signIn(page, workspace.ownerKey);
+  await execute(page).waitFor(SHOWN);
+  expect(await run(page, 'Overview')).toMatchObject({ workspace: { id: workspace.id } });
+  expect(await run(page, 'Audit')).toMatchObject({ workspace: { audit: { edges: expect.any(Array) } } });
+  expect(refusals).toEqual([]);
 });

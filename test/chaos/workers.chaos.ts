@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, inject, test, vi } from 'vitest';
 import { connectUser } from '../support/scene.ts';
+import { parseExposition } from '../support/exposition.ts';
 import { editConnector, setStage } from '../support/stage.ts';
 import { listen, openWebSocket } from '../support/streams.ts';
 import { startReads } from './support/load.ts';
@@ -50,6 +51,43 @@ test('workers share one port; SIGHUP replaces each with no failed request, and S
 
   expect(await service.stop()).toBe(0);
   for (const pid of after) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+});
+
+test('a scrape tells of all workers together, and what has been counted never falls, whoever dies', async () => {
+  const { service, stage } = await setScene();
+  const { ws } = await listen(service);
+  const headers = await stage.app.user('one');
+  const streams = Array.from({ length: 6 }, () => openWebSocket(ws, headers, stage.connector.id, stage.app.origin));
+  for (const stream of streams) await stream.next();
+  const load = await startReads(stage, 'one', () => service);
+  await vi.waitUntil(() => load.outcomes.length > 50, patience);
+  await load.stop();
+
+  // several, since each reaches one worker or the other
+  const scrape = async () => {
+    const response = await fetch(new URL('/metrics', service.url), { headers: { connection: 'close' } });
+    return parseExposition(await response.text());
+  };
+  const valueOf = (families: Awaited<ReturnType<typeof scrape>>, name: string) =>
+    families.get(name)?.samples.reduce((sum, { value }) => sum + value, 0);
+  const reads = 'connectors_token_reads_total';
+  const readsBefore = load.outcomes.length;
+  for (let turn = 0; turn < 4; turn += 1) {
+    const families = await scrape();
+    expect([valueOf(families, reads), valueOf(families, 'connectors_open_sockets')]).toEqual([readsBefore, 6]);
+    expect(valueOf(families, 'connectors_open_subscriptions')).toBe(6);
+    expect(valueOf(families, 'connectors_database_pool_connections')).toBeGreaterThan(1);
+    expect(valueOf(families, 'connectors_outbox_items')).toBe(0);
+    expect(valueOf(families, 'process_resident_memory_bytes')).toBeGreaterThan(100e6);
+  }
+
+  const before = childrenOf(service.pid);
+  process.kill(before[0]!, 'SIGKILL');
+  await vi.waitUntil(() => {
+    const now = childrenOf(service.pid);
+    return now.length === workerCount && !now.includes(before[0]!);
+  }, patience);
+  expect(valueOf(await scrape(), reads)).toBe(readsBefore);
 });
 
 test('a worker that dies is replaced, and the log says so; what happens on one reaches streams on the other', async () => {

@@ -6,6 +6,7 @@ import { openDatabase } from '../../src/db/client.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createStatusEvents } from '../../src/events/status-events.ts';
 import { createProviderFetch } from '../../src/oauth/fetch.ts';
+import { untraced } from '../../src/observability/tracing.ts';
 import { createStoppedClock, newKey, startServiceOnDisk } from '../support/at-rest.ts';
 import { startService } from '../support/harness.ts';
 import { connectUser, readAs, setScene, tokenOf, expiredMs } from '../support/scene.ts';
@@ -59,6 +60,7 @@ test('34. of two instances one asks the provider; if its lease lapses, what it w
       fetch,
       keyring: parseKeyring(ENCRYPTION_KEYS),
       metrics: { refresh: () => {}, leaseWait: () => {} },
+      tracing: untraced,
       resolveServer: createResolveServer({ fetch, clock }),
       events: createStatusEvents(),
       log: createLogger('silent'),

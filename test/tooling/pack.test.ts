@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { currentAppUserConnection } from '../../src/client/operations.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -117,6 +118,8 @@ describe.each([
   test('it holds no source, test or secret of this repository, and declares what the library imports', () => {
     const files = readdirSync(installed, { recursive: true, encoding: 'utf8' });
     expect(files).toContain(join(library, 'client.d.ts'));
+    const documents = readFileSync(join(installed, library, 'documents.json'), 'utf8');
+    expect(Object.values(JSON.parse(documents) as object)).toContain(currentAppUserConnection);
     expect(files.filter((file) => /^(src|test|bench|examples|node_modules)\b|\.env/.test(file))).toEqual([]);
     const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
       private?: boolean;

@@ -3,25 +3,8 @@
 const asset = (name) => new URL(name, import.meta.url).href;
 const element = (id) => document.getElementById(id);
 
-const question = `query Console {
-  viewer {
-    ... on MemberViewer { subject }
-  }
-  workspaces(first: 100) {
-    edges {
-      node {
-        id
-        name
-        apps(first: 1) { edges { node { id } } }
-        connectors(first: 1) { edges { node { id } } }
-        shared: connectors(first: 1, filter: { kind: SHARED }) { edges { node { id } } }
-      }
-    }
-  }
-}`;
-
 /** Who a credential belongs to, and their workspaces. Throws a sentence for people. */
-async function recognise(credential) {
+async function recognise(credential, question) {
   const response = await fetch('/graphql', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${credential}` },
@@ -88,11 +71,8 @@ const kept = 'console:credential';
 const keptChoice = 'console:workspace';
 
 async function signIn(credential) {
-  const [{ name, workspaces }, graphiql, tasks] = await Promise.all([
-    recognise(credential),
-    loadGraphiql(),
-    fetch(asset('tasks.json')).then((response) => response.json()),
-  ]);
+  const { question, tasks } = await (await fetch(asset('tasks.json'))).json();
+  const [{ name, workspaces }, graphiql] = await Promise.all([recognise(credential, question), loadGraphiql()]);
   sessionStorage.setItem(kept, credential);
   element('credential').value = '';
   element('subject').textContent = name;
