@@ -1,8 +1,7 @@
-import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { z } from 'zod';
 import { suggestProviders } from '../providers/suggest.ts';
 import { codeFor } from './code.ts';
-import { addTool, errorFields, notFound, runOperation, type ToolContext, ToolFailure } from './tool.ts';
+import { defineTool, errorFields, notFound, runOperation, type Tool, type ToolContext, ToolFailure } from './tool.ts';
 
 /** Nothing changes, and asking again answers the same. */
 const readOnly = { readOnlyHint: true, idempotentHint: true, openWorldHint: false };
@@ -89,8 +88,6 @@ interface Page {
 const pageFields = (node: string) => `edges { node { ${node} } } pageInfo { hasNextPage endCursor }`;
 const cursorOf = ({ pageInfo }: Page) => (pageInfo.hasNextPage ? pageInfo.endCursor : null);
 
-export type ContextOf = (extra: { requestId: string | number; authInfo?: unknown }) => ToolContext;
-
 /** A page of a workspace's connectors. */
 export async function readConnectors(context: ToolContext, variables: Record<string, unknown>) {
   const workspace = (await runOperation(
@@ -106,8 +103,8 @@ export async function readConnectors(context: ToolContext, variables: Record<str
 const scopeSchema = z.object({ scope: z.string(), reason: z.string().describe('What it allows.') });
 
 /** The tools that only look. */
-export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
-  addTool(server, contextOf, 'list_providers', {
+export const readingTools: Tool[] = [
+  defineTool('list_providers', {
     title: 'List providers',
     description:
       'The catalogue of services that accounts can be connected at, by name. With `key`: one of them in full, with its permissions (scopes) and what each allows, further settings, and the steps to register an OAuth app there. `custom` stands for any OAuth 2.0 service that is missing.',
@@ -157,9 +154,9 @@ export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
       const page = providers.slice(from, from + first);
       return { providers: page, nextCursor: from + first < providers.length ? (page.at(-1)?.key ?? null) : null };
     },
-  });
+  }),
 
-  addTool(server, contextOf, 'list_connectors', {
+  defineTool('list_connectors', {
     title: 'List connectors',
     description:
       'The connectors of the workspace. Look here first: one that `isSetUp` is used as it is, by its id, and the person is asked for nothing.',
@@ -178,9 +175,9 @@ export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
         after: after ?? null,
         filter: { ...(search !== undefined && { search }), ...(providerKey !== undefined && { providerKey }) },
       }),
-  });
+  }),
 
-  addTool(server, contextOf, 'suggest_connector', {
+  defineTool('suggest_connector', {
     title: 'Suggest a connector',
     description:
       'From a need in words ("show each user their next meetings") to providers, the least permission to begin with and what it allows, the connectors that are set up already, and the choice that the person has to make.',
@@ -212,9 +209,9 @@ export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
       }
       return { suggestions, kinds };
     },
-  });
+  }),
 
-  addTool(server, contextOf, 'list_apps', {
+  defineTool('list_apps', {
     title: 'List apps',
     description:
       "The apps of the workspace, each with its redirect URIs, ready to paste into a provider's settings. A custom connector has redirect URIs of its own: list_connectors shows them.",
@@ -240,9 +237,9 @@ export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
       const { apps } = workspace ?? notFound('workspace');
       return { apps: apps.edges.map(({ node }) => node as never), nextCursor: cursorOf(apps) };
     },
-  });
+  }),
 
-  addTool(server, contextOf, 'connection_overview', {
+  defineTool('connection_overview', {
     title: 'Connections of a connector',
     description:
       'How the connections through a connector are, and which connect attempts of the last day came to nothing, with what to do. It names no user and no account.',
@@ -300,9 +297,9 @@ export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
         nextCursor: cursorOf(connections),
       };
     },
-  });
+  }),
 
-  addTool(server, contextOf, 'check_connector', {
+  defineTool('check_connector', {
     title: 'Check a connector',
     description:
       "Tries a connector's settings at its provider before any user does: whether its addresses answer, whether it takes the client, the redirect URIs to register, and what to do about each problem. At most six times at once, then every ten seconds.",
@@ -334,9 +331,9 @@ export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
           problems { code message remedy { actor steps values { label value } } } } ${errorFields.plain} } }`,
         { input: { connectorId } },
       )) as never,
-  });
+  }),
 
-  addTool(server, contextOf, 'code_for', {
+  defineTool('code_for', {
     title: 'Code for a connector',
     description:
       "Snippets with the connector's id in them: for the app's page (a Connect button) and for its backend function (a call with the user's token). Tokens reach backend functions only.",
@@ -355,8 +352,8 @@ export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
       )) as { id: string; kind: 'APP_USER' | 'SHARED' } | null;
       return codeFor(connector ?? notFound('connector'), context.features.publicUrl);
     },
-  });
-}
+  }),
+];
 
 export const kinds = [
   { kind: 'APP_USER', meaning: 'Every user of the app connects an account of their own.' },

@@ -95,6 +95,37 @@ test('51. what cannot be done answers the same typed errors as GraphQL', async (
   expect(await editor.call('connector_request_status', { requestId })).toMatchObject({ error: { code: 'FORBIDDEN' } });
 });
 
+test('51. a call of a wrong shape answers a typed error with a remedy, as any other, and never the value that was wrong', async () => {
+  const { chat, service } = await openOwnersChat();
+  const cases: [string, Record<string, unknown>, string[]][] = [
+    ['add_connector', {}, ['providerKey', 'scopes']],
+    ['add_connector', { ...calendar, scopes: [1, 'two', null] }, ['scopes.0', 'scopes.2']],
+    ['add_connector', { ...calendar, kind: 'canary-kind' }, ['kind']],
+    ['add_connector', { ...calendar, clientSecret: 'canary-secret' }, ['clientSecret']],
+    ['add_connector', { ...calendar, providerKey: 'custom', custom: { issuer: 'canary-issuer' } }, ['custom.issuer']],
+    [
+      'add_connector',
+      { ...calendar, custom: { issuer: 'https://id.example.com', clientSecret: 'canary' } },
+      ['custom.clientSecret'],
+    ],
+    ['edit_connector', { connectorId: 7, confirm: 'yes' }, ['connectorId', 'confirm']],
+    ['list_connectors', { first: 0 }, ['first']],
+    ['list_providers', { first: '20' }, ['first']],
+    ['suggest_connector', { need: '' }, ['need']],
+  ];
+  for (const [tool, args, paths] of cases) {
+    const { error } = await chat.call(tool, args);
+    expect([tool, error]).toMatchObject([tool, { code: 'VALIDATION', remedy: { actor: 'USER' } }]);
+    const fields = error?.fields as { path: string; message: string }[];
+    expect([tool, ...fields.map(({ path }) => path)]).toEqual([tool, ...paths]);
+    expect(JSON.stringify(error)).not.toContain('canary');
+  }
+  expect(await chat.call('drop_everything')).toMatchObject({
+    error: { code: 'NOT_FOUND', remedy: { steps: [expect.stringContaining('list_connectors')] } },
+  });
+  expect(service.logs.join('\n')).not.toContain('canary');
+});
+
 test('51. whose account it is, is asked of the person; where the client cannot ask, the assistant is told to', async () => {
   const { service, url, workspace, chat } = await openOwnersChat();
   expect(await chat.call('add_connector', calendar)).toMatchObject({
