@@ -10,7 +10,7 @@ import { NotFoundError, RateLimitedError, ValidationError } from '../workspaces/
 import { memberName, memberNow } from '../workspaces/member.ts';
 import { assertCan } from '../workspaces/membership.ts';
 import { findName, findWorkspaceApps, lockWorkspace } from '../workspaces/store.ts';
-import { type CustomProvider, redirectUrisOf } from './connector.ts';
+import { type CustomProvider, isSameService, redirectUrisOf } from './connector.ts';
 import {
   addConnector,
   type AddConnectorInput,
@@ -95,6 +95,13 @@ export async function requestConnector(deps: RequestDeps, caller: Caller, assist
     return row;
   });
   return { request, link: new Secret(`${deps.publicUrl}${requestPath}?token=${token.reveal()}`) };
+}
+
+/** Which of these connectors, all of them custom ones, are for a service. */
+export async function connectorsFor(deps: RequestDeps, connectorIds: string[], service: CustomProvider) {
+  const connectors = await store.findCustomProviders(deps.db, connectorIds);
+  const isFor = (custom: unknown) => custom !== null && isSameService(custom as CustomProvider, service);
+  return connectors.filter(({ custom }) => isFor(custom)).map(({ id }) => id);
 }
 
 /** Where the form is. The link's secret part is in the query, which no log has. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { CustomProvider } from '../connectors/connector.ts';
 import { assertMayAdd } from '../connectors/manage.ts';
-import { type Proposal, requestConnector, requestStatus } from '../connectors/request.ts';
+import { connectorsFor, type Proposal, requestConnector, requestStatus } from '../connectors/request.ts';
 import { globalId, idOf } from '../lib/global-id.ts';
 import {
   connectorArg,
@@ -146,14 +146,11 @@ export const changingTools: Tool[] = [
     async run(args, context) {
       const { providerKey, scopes, connectionConfig = [] } = args;
       const workspaceId = await workspaceOf(context, args.workspaceId);
-      const filter = { providerKey, ...(args.kind && { kind: args.kind }) };
-      const { connectors } = await readConnectors(context, { workspaceId, first: 100, after: null, filter });
-      const wanted = scopes.map((scope) => scope.trim()).filter(Boolean);
-      const fitting = connectors.find((one) => one.isSetUp && wanted.every((scope) => one.scopes.includes(scope)));
-      // two custom connectors are of two providers, mostly
-      if (fitting && !args.another && fitting.providerKey !== 'custom') {
-        return { status: 'ALREADY_SET_UP' as const, connector: fitting };
-      }
+      const custom = customOf(args.custom);
+      const fitting = args.another
+        ? null
+        : await findFitting(context, { ...args, workspaceId, connectionConfig, custom });
+      if (fitting) return { status: 'ALREADY_SET_UP' as const, connector: fitting };
       const { features, caller } = context;
       const id = idOf('Workspace', workspaceId) ?? '';
       await assertMayAdd(features, caller, id); // before the person is asked for anything
@@ -166,7 +163,7 @@ export const changingTools: Tool[] = [
         name,
         scopes,
         connectionConfig,
-        custom: customOf(args.custom),
+        custom,
       };
       return { status: 'WAITING_FOR_PERSON' as const, request: await askForSecret(context, { type: 'add', input }) };
     },
@@ -300,6 +297,38 @@ async function previewEdit(context: ToolContext, input: Record<string, unknown>)
     },
   });
 }
+
+/** A connector of the same service that is set up with these permissions and settings; of whichever kind, where none is proposed. */
+async function findFitting(
+  context: ToolContext,
+  wanted: Pick<Proposal['input'], 'custom'> & {
+    workspaceId: string;
+    providerKey: string;
+    kind?: 'APP_USER' | 'SHARED' | undefined;
+    scopes: string[];
+    connectionConfig: { name: string; value: string }[];
+  },
+): Promise<z.infer<typeof shownConnector> | null> {
+  const { workspaceId, kind, custom, connectionConfig } = wanted;
+  const providerKey = wanted.providerKey.trim().toLowerCase();
+  const filter = { providerKey, ...(kind && { kind }) };
+  const { connectors } = await readConnectors(context, { workspaceId, first: 100, after: null, filter });
+  const scopes = wanted.scopes.map((scope) => scope.trim()).filter(Boolean);
+  const fitting = connectors.filter(
+    (one) =>
+      one.isSetUp &&
+      scopes.every((scope) => one.scopes.includes(scope)) &&
+      connectionConfig.every(({ name, value }) =>
+        one.connectionConfig.some((setting) => setting.name === name && setting.value === value.trim()),
+      ),
+  );
+  if (providerKey !== 'custom') return fitting[0] ?? null;
+  // two custom connectors are of two services, mostly
+  const ids = custom ? await connectorsFor(context.features, fitting.map(rowId), custom) : [];
+  return fitting.find((connector) => ids.includes(rowId(connector))) ?? null;
+}
+
+const rowId = ({ id }: { id: string }) => idOf('Connector', id) ?? '';
 
 async function providerName(context: ToolContext, providerKey: string): Promise<string> {
   const providers = (await runOperation(context, '{ providers { key name } }', {})) as unknown as {

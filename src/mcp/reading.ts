@@ -31,12 +31,13 @@ const connectorSchema = z.object({
     .describe("APP_USER: each user's own account. SHARED: one for everybody in an app."),
   scopes: z.array(z.string()),
   isSetUp: z.boolean().describe('True: ready to use. Ask the person for nothing; put its id into the code.'),
+  connectionConfig: z.array(z.object({ name: z.string(), value: z.string() })).describe('Settings of the provider.'),
   clientId: z.string().nullable(),
   redirectUris: z.array(z.string()).describe('To register at the provider.'),
   problem: z.string().nullable().describe('What the provider last refused of it; check_connector says more.'),
 });
 
-export const connectorFields = `id name kind scopes clientId hasClientSecret usesOperatorClient provider { key } redirectUris { uri } problem { code message }`;
+export const connectorFields = `id name kind scopes connectionConfig { name value } clientId hasClientSecret usesOperatorClient provider { key } redirectUris { uri } problem { code message }`;
 
 interface ConnectorNode {
   provider: { key: string };

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { RequestDeps } from '../connectors/request.ts';
 import { DomainError } from '../lib/domain-error.ts';
 import type { Caller } from '../workspaces/caller.ts';
+import { NotFoundError } from '../workspaces/errors.ts';
 
 /** What a GraphQL operation answered. */
 export interface GraphqlAnswer {
@@ -102,9 +103,9 @@ export async function runOperation(
   return value ?? null;
 }
 
-/** @throws ToolFailure with the sentence that GraphQL has for an id that the caller may not know of */
+/** @throws NotFoundError, as GraphQL's mutations do for an id that the caller may not know of */
 export function notFound(what: string): never {
-  throw new ToolFailure({ code: 'NOT_FOUND', message: `There is no ${what} with this id.` });
+  throw new NotFoundError(what);
 }
 
 function failureOf(error: unknown, { onBug }: ToolContext): Failure {
