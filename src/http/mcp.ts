@@ -9,7 +9,7 @@ import type { Logger } from '../lib/logger.ts';
 import { createMcpServer } from '../mcp/server.ts';
 import type { AskPerson, GraphqlAnswer, ToolContext } from '../mcp/tool.ts';
 import type { Caller } from '../workspaces/caller.ts';
-import { ForbiddenError } from '../workspaces/errors.ts';
+import { ForbiddenError, RateLimitedError } from '../workspaces/errors.ts';
 import { readBody } from './body.ts';
 import type { Yoga } from './graphql.ts';
 
@@ -96,6 +96,9 @@ export function createMcpRoute(deps: McpDeps): McpRoute {
   async function welcome(request: Request, address: string | null): Promise<Visitor | Response> {
     const authorization = request.headers.get('authorization');
     const caller = await deps.identify({ authorization, appId: null, onBehalfOf: null, origin: null, address });
+    if (caller.kind === 'anonymous' && caller.error instanceof RateLimitedError) {
+      return refusal(429, caller.error, { 'Retry-After': String(caller.error.retryAfterSeconds) });
+    }
     if (caller.kind === 'anonymous') {
       const isInvalid = authorization !== null ? ['error="invalid_token"'] : [];
       const parameters = [...isInvalid, ...(deps.adminIssuer ? [`resource_metadata="${metadataUrl}"`] : [])];

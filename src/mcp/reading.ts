@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { suggestProviders } from '../providers/suggest.ts';
+import { ValidationError } from '../workspaces/errors.ts';
 import { codeFor } from './code.ts';
 import { defineTool, errorFields, notFound, runOperation, type Tool, type ToolContext, ToolFailure } from './tool.ts';
 
@@ -152,6 +153,10 @@ export const readingTools: Tool[] = [
         throw new ToolFailure({ code: 'NOT_FOUND', message: 'There is no provider with this key.' });
       }
       const from = after === undefined ? 0 : providers.findIndex((provider) => provider.key === after) + 1;
+      if (after !== undefined && from === 0) {
+        const message = '`after` holds no cursor: give the `nextCursor` of a page, or leave it out.';
+        throw new ValidationError([{ path: 'after', message }]);
+      }
       const page = providers.slice(from, from + first);
       return { providers: page, nextCursor: from + first < providers.length ? (page.at(-1)?.key ?? null) : null };
     },

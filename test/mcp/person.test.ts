@@ -157,3 +157,17 @@ test('51. who shows no good token is told where to get one (RFC 9728), as far as
   expect(await post(withoutPeople)).toEqual({ status: 401, challenge: 'Bearer realm="mcp"' });
   expect((await fetch(`${withoutPeople}/.well-known/oauth-protected-resource/mcp`)).status).toBe(404);
 });
+
+test('51. who tries credentials that are not good too often waits, and is not sent to sign in', async () => {
+  const { url } = await startListening({ RATE_LIMITS: 'key-failures=2' });
+  const answers: unknown[] = [];
+  for (const attempt of [1, 2, 3, 4]) {
+    const headers = { authorization: `Bearer wsk_${attempt}`, 'content-type': 'application/json' };
+    const response = await fetch(`${url}/mcp`, { method: 'POST', headers, body: '{}' });
+    const { error } = (await response.json()) as { error: { data: { code: string } } };
+    const [challenge, wait] = ['www-authenticate', 'retry-after'].map((name) => response.headers.has(name));
+    answers.push([response.status, error.data.code, challenge, wait]);
+  }
+  const refused = [401, 'UNAUTHENTICATED', true, false];
+  expect(answers).toEqual([refused, refused, refused, [429, 'RATE_LIMITED', false, true]]);
+});

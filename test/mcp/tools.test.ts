@@ -339,6 +339,10 @@ test('51. tools say what they do, pages follow each other, and the documentation
   const { providers } = resultOf<{ providers: object[] }>(await chat.call('list_providers', { key: 'slack' }));
   expect(providers).toMatchObject([{ key: 'slack', scopes: expect.any(Array), setupSteps: expect.any(Array) }]);
   expect(await chat.call('list_providers', { key: 'none' })).toMatchObject({ error: { code: 'NOT_FOUND' } });
+  for (const tool of ['list_providers', 'list_connectors', 'list_apps']) {
+    const { error } = await chat.call(tool, { after: 'nonsense' });
+    expect([tool, error]).toMatchObject([tool, { code: 'VALIDATION', message: expect.stringContaining('no cursor') }]);
+  }
 
   const { resources } = await client.listResources();
   const pages = readdirSync('docs/troubleshooting').map((name) => `docs://pages/troubleshooting/${name}`);
