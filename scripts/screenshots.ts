@@ -124,19 +124,17 @@ async function takeConnectorRequest(): Promise<void> {
       },
     },
     workspace: 'Scheduling',
-    requestedBy: 'the workspace key “set-up”',
+    requestedBy: { isKey: true, name: 'set-up' },
     assistant: 'a chat',
     expiresAt: new Date('2026-12-01T12:00:00Z'),
-    providerName: provider?.name ?? '',
+    provider: provider && { ...provider, setupSteps: [] },
     destination: null,
-    setupSteps: [],
-    docsUrl: null,
     current: null,
     scopes: [...scopes],
     redirectUris: ['https://app.example.com/api/external-auth/callback'],
     hasOperatorClient: false,
   };
-  await takeDrawn('connector-request', formPage(view, '', null), 'light');
+  await takeDrawn('connector-request', formPage(view, '', null, 'en'), 'light');
 }
 
 async function takeDrawn(name: string, answer: Response, colorScheme: 'light' | 'dark'): Promise<void> {

@@ -230,6 +230,13 @@ function hosts(custom: CustomProvider | null): unknown {
     : [custom.authorizationUrl, custom.tokenUrl, custom.revocationUrl, custom.userinfoUrl];
 }
 
+/** Whether both stand for the same service, however its other endpoints and the client are given. */
+export function isSameService(one: CustomProvider, other: CustomProvider): boolean {
+  if (one.type === 'discovery') return other.type === 'discovery' && one.issuer === other.issuer;
+  if (other.type === 'discovery') return false;
+  return one.authorizationUrl === other.authorizationUrl && one.tokenUrl === other.tokenUrl;
+}
+
 /** Whether secrets would go elsewhere than before, so that the client secret must be entered again. */
 export function destinationChanged(
   before: { connectionConfig: readonly NamedValue[]; custom: CustomProvider | null; providerKey: string },

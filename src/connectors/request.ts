@@ -4,13 +4,14 @@ import type { ConnectorKind, ConnectorRequestStatus } from '../db/generated/pris
 import { DomainError, remedy } from '../lib/domain-error.ts';
 import { Secret, sha256Hex } from '../lib/secret.ts';
 import { CUSTOM_PROVIDER_KEY, findProvider } from '../providers/catalogue.ts';
+import type { Provider } from '../providers/provider.ts';
 import { actorOf, recordAct } from '../workspaces/audit.ts';
 import type { Caller } from '../workspaces/caller.ts';
 import { NotFoundError, RateLimitedError, ValidationError } from '../workspaces/errors.ts';
 import { memberName, memberNow } from '../workspaces/member.ts';
 import { assertCan } from '../workspaces/membership.ts';
 import { findName, findWorkspaceApps, lockWorkspace } from '../workspaces/store.ts';
-import { type CustomProvider, redirectUrisOf } from './connector.ts';
+import { type CustomProvider, isSameService, redirectUrisOf } from './connector.ts';
 import {
   addConnector,
   type AddConnectorInput,
@@ -97,6 +98,13 @@ export async function requestConnector(deps: RequestDeps, caller: Caller, assist
   return { request, link: new Secret(`${deps.publicUrl}${requestPath}?token=${token.reveal()}`) };
 }
 
+/** Which of these connectors, all of them custom ones, are for a service. */
+export async function connectorsFor(deps: RequestDeps, connectorIds: string[], service: CustomProvider) {
+  const connectors = await store.findCustomProviders(deps.db, connectorIds);
+  const isFor = (custom: unknown) => custom !== null && isSameService(custom as CustomProvider, service);
+  return connectors.filter(({ custom }) => isFor(custom)).map(({ id }) => id);
+}
+
 /** Where the form is. The link's secret part is in the query, which no log has. */
 export const requestPath = '/connector-request';
 
@@ -136,14 +144,13 @@ function statusOf({ status, expiresAt }: ConnectorRequest, now: Date): RequestSt
 export interface RequestView {
   proposal: Proposal;
   workspace: string;
-  requestedBy: string;
+  requestedBy: { isKey: boolean; name: string };
   assistant: string;
   expiresAt: Date;
-  providerName: string;
+  /** What the catalogue says; null where it is not in it. */
+  provider: Pick<Provider, 'name' | 'setupSteps' | 'docsUrl'> | null;
   /** Where the client secret will be sent, where the catalogue does not say. */
   destination: string | null;
-  setupSteps: readonly string[];
-  docsUrl: string | null;
   /** The connector that is to be changed; null where one is to be added. */
   current: { name: string; clientId: string | null } | null;
   scopes: { scope: string; description: string | null }[];
@@ -176,10 +183,8 @@ export async function viewRequest(deps: RequestDeps, token: string): Promise<Req
     requestedBy: await memberName(deps.db, request.requestedBy),
     assistant: request.assistant,
     expiresAt: request.expiresAt,
-    providerName: provider?.name ?? 'a provider of your own',
+    provider,
     destination: destinationOf(proposal.input.custom ?? (current?.custom as CustomProvider | null | undefined) ?? null),
-    setupSteps: provider?.setupSteps ?? [],
-    docsUrl: provider?.docsUrl ?? null,
     current: current && { name: current.name, clientId: current.clientId },
     scopes: scopes.map((scope) => ({
       scope,

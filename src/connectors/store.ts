@@ -232,6 +232,11 @@ export function countOnOperatorClient(db: Db, providerKey: string) {
 
 // --- what assistants ask persons for ---
 
+/** Of which services these connectors are. */
+export function findCustomProviders(db: Db, connectorIds: string[]) {
+  return db.connector.findMany({ where: { id: { in: connectorIds } }, select: { id: true, custom: true } });
+}
+
 export function insertRequest(tx: Tx, request: Omit<ConnectorRequest, 'status' | 'decidedAt'>) {
   return tx.connectorRequest.create({ data: { ...request, proposal: request.proposal as Prisma.InputJsonObject } });
 }

@@ -1,6 +1,9 @@
 import { requestPath, type RequestView, RequestOverError } from '../connectors/request.ts';
+import { type Language, tellIn } from '../failures/tell.ts';
 import type { DomainError } from '../lib/domain-error.ts';
-import { ValidationError } from '../workspaces/errors.ts';
+import { ForbiddenError, PlanRequiredError, ValidationError } from '../workspaces/errors.ts';
+import { callbackWords } from './callback-words.ts';
+import { type FieldName, requestWords } from './connector-request-words.ts';
 import { escape, hash, script, style } from './page.ts';
 
 /** The form's own fields. */
@@ -62,180 +65,217 @@ const key = '<path d="M14.5 9.5a4 4 0 1 0-3.7 3.99L13 15.7V18h2.3l.7.7V21h3v-3l-
 const exclamation = '<path d="M12 6.5v7"/><path d="M12 17.5v.01"/>';
 const tick = '<path d="M5 12.5l4.5 4.5L19 7.5"/>';
 
-const kinds = {
-  APP_USER: ['Each user’s own account', 'Every person who uses an app connects an account of their own.'],
-  SHARED: ['One shared account', 'A member connects one account, which everyone in an app uses.'],
-} as const;
+/** A form that was sent and refused. */
+export interface Refused {
+  entered: Entered;
+  error: DomainError;
+}
 
 /** The form of a request that waits. A secret that was entered is never shown again. */
-export function formPage(
-  view: RequestView,
-  token: string,
-  refused: { entered: Entered; error: DomainError } | null,
-): Response {
-  const { current, proposal, providerName } = view;
+export function formPage(view: RequestView, token: string, refused: Refused | null, language: Language): Response {
+  const { current, proposal } = view;
+  const words = requestWords[language];
   const proposedName = proposal.input.name ?? current?.name ?? '';
   const proposedKind = proposal.type === 'add' ? proposal.input.kind : '';
   const entered = refused?.entered ?? { name: proposedName, kind: proposedKind, clientId: '', clientSecret: '' };
-  const faults = faultsOf(refused?.error ?? null);
-  const title = current ? `Change the connector ${current.name}?` : `Add a connector for ${providerName}?`;
-  const field = (name: 'name' | 'clientId' | 'clientSecret', label: string, hint: string, attributes: string) => {
+  const faults = refused ? faultsOf(refused.error, language) : [];
+  const title = current ? words.changeTitle(current.name) : words.addTitle(view.provider?.name ?? words.ownProvider);
+  const field = (name: 'name' | 'clientId' | 'clientSecret', hint: string, attributes: string) => {
     const fault = faults.find(({ id }) => id === name);
     const describedBy = [hint && `${name}-hint`, fault && `${name}-fault`].filter(Boolean).join(' ');
     const value = name === 'clientSecret' ? '' : ` value="${escape(entered[name])}"`;
     return `<div class="field">
-        <label for="${name}">${escape(label)}</label>
+        <label for="${name}">${escape(words[name])}</label>
         ${hint && `<p class="hint" id="${name}-hint">${escape(hint)}</p>`}
         <input id="${name}" name="${name}"${value} ${attributes} spellcheck="false"${describedBy && ` aria-describedby="${describedBy}"`}${fault ? ' aria-invalid="true"' : ''}>
         ${fault ? `<p class="fault" id="${name}-fault">${escape(fault.message)}</p>` : ''}
       </div>`;
   };
   const body = `<section>
-      <h2>What is asked for</h2>
-      <dl class="facts">${[
-        fact('Workspace', escape(view.workspace)),
-        fact(
-          'Asked by',
-          `${escape(view.requestedBy)}, through an assistant that calls itself “${escape(view.assistant)}”`,
-        ),
-        fact('Provider', escape(providerName)),
-        ...(view.destination
-          ? [fact('The client secret will be sent to', `<code>${escape(view.destination)}</code>`)]
-          : []),
-        ...settingsOf(view),
-        fact(current ? 'Permissions (scopes) from now on' : 'Permissions (scopes)', scopesOf(view)),
-      ].join('')}</dl>
+      <h2>${escape(words.askedFor)}</h2>
+      <dl class="facts">${factsOf(view, language).join('')}</dl>
     </section>
-    ${stepsOf(view)}
+    ${stepsOf(view, language)}
     <section>
-      <h2>Redirect URIs to register at the provider</h2>
-      <dl>${view.redirectUris
+      <h2>${escape(words.redirectUris)}</h2>
+      <dl><dt>${escape(words.letterByLetter)}</dt>${view.redirectUris
         .map((uri) => `<dd><code>${escape(uri)}</code></dd>`)
-        .join('')
-        .replace('<dd>', '<dt>Letter by letter</dt><dd>')}</dl>
+        .join('')}</dl>
     </section>
     <section>
-      <h2>${current ? 'What to change' : 'What to add'}</h2>
+      <h2>${escape(current ? words.whatToChange : words.whatToAdd)}</h2>
       <form method="post" action="${requestPath}">
         <input type="hidden" name="token" value="${escape(token)}">
-        ${field('name', 'Name', 'What your team will know the connector by.', 'required maxlength="100" autocomplete="off"')}
-        ${current ? '' : kindChoice(entered.kind)}
-        ${field('clientId', 'Client id', clientHint(view), 'autocomplete="off"')}
-        ${field('clientSecret', 'Client secret', 'It is stored encrypted, is never shown again, and does not reach the chat.', 'type="password" autocomplete="off"')}
+        ${field('name', words.nameHint, 'required maxlength="100" autocomplete="off"')}
+        ${current ? '' : kindChoice(entered.kind, language)}
+        ${field('clientId', clientHint(view, language), 'autocomplete="off"')}
+        ${field('clientSecret', words.clientSecretHint, 'type="password" autocomplete="off"')}
         <div class="acts">
-          <button class="main" name="decision" value="approve">${current ? 'Approve the change' : 'Approve and add'}</button>
-          <button name="decision" value="reject" formnovalidate>Reject</button>
-          <button name="decision" value="later" formnovalidate>Later</button>
+          <button class="main" name="decision" value="approve">${escape(current ? words.approveChange : words.approveAddition)}</button>
+          <button name="decision" value="reject" formnovalidate>${escape(words.reject)}</button>
+          <button name="decision" value="later" formnovalidate>${escape(words.later)}</button>
         </div>
-        <p class="hint">Later keeps this link for a day. Rejecting ends it.</p>
+        <p class="hint">${escape(words.laterHint)}</p>
       </form>
     </section>`;
+  const expiresAt = view.expiresAt.toISOString();
+  const time = `<time datetime="${expiresAt}">${expiresAt.slice(0, 16).replace('T', ' ')} UTC</time>`;
+  const look = { status: refused?.error.code ?? 'OPEN', title, kicker: words.kicker, mark: key, failed: false };
   const html = page(
-    { status: refused?.error.code ?? 'OPEN', title, kicker: 'An assistant asks', mark: key, failed: false },
-    `${refused ? faultsSection(refused.error, faults) : ''}${body}
-    <footer>This link works once, until <time datetime="${view.expiresAt.toISOString()}">${view.expiresAt.toISOString().slice(0, 16).replace('T', ' ')} UTC</time>. Did you not ask an assistant for this? Reject it.</footer>`,
+    look,
+    `${refused ? faultsSection(refused.error, faults, language) : ''}${body}
+    <footer>${words.worksOnceUntil(time)}</footer>`,
+    language,
   );
-  return new Response(html, { status: refused ? 422 : 200, headers });
+  return respond(html, refused ? 422 : 200, language);
 }
 
-const fact = (term: string, html: string) => `<div><dt>${term}</dt><dd>${html}</dd></div>`;
-
-function settingsOf({ proposal }: RequestView): string[] {
-  return (proposal.input.connectionConfig ?? []).map(({ name, value }) =>
-    fact(escape(name), `<code>${escape(value)}</code>`),
-  );
+function factsOf(view: RequestView, language: Language): string[] {
+  const { requestedBy, current, provider, destination, proposal } = view;
+  const words = requestWords[language];
+  const who = requestedBy.isKey ? words.workspaceKey(requestedBy.name) : requestedBy.name;
+  const rows = [
+    [words.workspace, escape(view.workspace)],
+    [words.askedBy, escape(words.throughAssistant(who, view.assistant))],
+    [words.provider, escape(provider?.name ?? words.ownProvider)],
+    ...(destination === null ? [] : [[words.destination, `<code>${escape(destination)}</code>`]]),
+    ...(proposal.input.connectionConfig ?? []).map(({ name, value }) => [name, `<code>${escape(value)}</code>`]),
+    [current ? words.scopesFromNowOn : words.scopes, scopesOf(view, language)],
+  ];
+  return rows.map(([term = '', html = '']) => `<div><dt>${escape(term)}</dt><dd>${html}</dd></div>`);
 }
 
-function scopesOf({ scopes }: RequestView): string {
-  if (scopes.length === 0) return 'None';
+/** What the catalogue says is in English, whatever the page is in. */
+const english = (language: Language) => (language === 'en' ? '' : ' lang="en"');
+
+function scopesOf({ scopes }: RequestView, language: Language): string {
+  if (scopes.length === 0) return escape(requestWords[language].none);
   const items = scopes.map(
     ({ scope, description }) =>
-      `<li><code>${escape(scope)}</code>${description ? `<br><small>${escape(description)}</small>` : ''}</li>`,
+      `<li><code>${escape(scope)}</code>${description ? `<br><small${english(language)}>${escape(description)}</small>` : ''}</li>`,
   );
   return `<ul role="list">${items.join('')}</ul>`;
 }
 
-function stepsOf({ setupSteps, docsUrl, providerName, current }: RequestView): string {
-  if (setupSteps.length === 0 || current) return '';
+function stepsOf({ provider, current }: RequestView, language: Language): string {
+  if (!provider || provider.setupSteps.length === 0 || current) return '';
+  const { whereToGet, documentation } = requestWords[language];
+  const steps = provider.setupSteps.map((step) => `<li>${escape(step)}</li>`);
   return `<section>
-      <h2>Where to get the client id and secret</h2>
-      <ol role="list">${setupSteps.map((step) => `<li>${escape(step)}</li>`).join('')}</ol>
-      ${docsUrl ? `<p class="more"><a href="${escape(docsUrl)}" rel="noreferrer" target="_blank">Documentation of ${escape(providerName)} (opens a new tab)</a></p>` : ''}
+      <h2>${escape(whereToGet)}</h2>
+      <ol role="list"${english(language)}>${steps.join('')}</ol>
+      <p class="more"><a href="${escape(provider.docsUrl)}" rel="noreferrer" target="_blank">${escape(documentation(provider.name))}</a></p>
     </section>`;
 }
 
-function clientHint({ current, hasOperatorClient }: RequestView): string {
-  if (current) return 'Leave it blank to keep the present one. Another client asks every user to connect again.';
-  return hasOperatorClient
-    ? 'For one shared account, both may stay blank: the operator of this service has a client.'
-    : '';
+function clientHint({ current, hasOperatorClient }: RequestView, language: Language): string {
+  const { keepClientHint, operatorClientHint } = requestWords[language];
+  if (current) return keepClientHint;
+  return hasOperatorClient ? operatorClientHint : '';
 }
 
-function kindChoice(chosen: string): string {
-  const choices = Object.entries(kinds).map(
+function kindChoice(chosen: string, language: Language): string {
+  const words = requestWords[language];
+  const choices = Object.entries(words.kinds).map(
     ([
       value,
       [label, hint],
     ]) => `<label class="choice"><input type="radio" name="kind" value="${value}" required${chosen === value ? ' checked' : ''}>
-          <span>${label}<br><span class="hint">${hint}</span></span></label>`,
+          <span>${escape(label)}<br><span class="hint">${escape(hint)}</span></span></label>`,
   );
-  return `<fieldset id="kind"><legend>Whose account is connected?</legend>${choices.join('')}</fieldset>`;
+  return `<fieldset id="kind"><legend>${escape(words.kind)}</legend>${choices.join('')}</fieldset>`;
 }
 
-/** What is wrong, by the field it is about; the others are about the request as a whole. */
-function faultsOf(error: DomainError | null): { id: string | null; message: string }[] {
-  if (!error) return [];
-  if (!(error instanceof ValidationError)) return [{ id: null, message: error.message }];
+/** An error in the page's language, as far as there are words for it. */
+interface Told {
+  message: string;
+  steps: readonly string[];
+  /** What marks it where it is in another language than the page. */
+  lang: string;
+}
+
+function tell(error: DomainError, language: Language): Told {
+  const told = tellIn(language, error.failure);
+  if (told) return { message: told.message, steps: told.remedy.steps, lang: '' };
+  const words = requestWords[language].errors;
+  if (words && error instanceof RequestOverError)
+    return { message: words.over[error.status ?? 'EXPIRED'], steps: words.overSteps, lang: '' };
+  if (words && error instanceof ForbiddenError)
+    return { message: words.forbidden, steps: words.forbiddenSteps, lang: '' };
+  if (words && error instanceof PlanRequiredError)
+    return { message: words.planRequired(error.requiredPlan), steps: words.planRequiredSteps, lang: '' };
+  return { message: error.message, steps: error.remedy?.steps ?? [], lang: english(language) };
+}
+
+interface FormFault {
+  /** The field it is about; null where it is about the request as a whole. */
+  id: FieldName | null;
+  message: string;
+  lang: string;
+}
+
+const isFieldName = (name: string): name is FieldName => ['name', 'kind', 'clientId', 'clientSecret'].includes(name);
+
+function faultsOf(error: DomainError, language: Language): FormFault[] {
+  if (!(error instanceof ValidationError)) {
+    const { message, lang } = tell(error, language);
+    return [{ id: null, message, lang }];
+  }
+  const words = requestWords[language].errors;
   return error.fields.map(({ path, message }) => {
-    const id = path.split('.')[1] ?? '';
-    return { id: ['name', 'kind', 'clientId', 'clientSecret'].includes(id) ? id : null, message };
+    const name = path.split('.')[1] ?? '';
+    if (!isFieldName(name)) return { id: null, message, lang: english(language) };
+    return { id: name, message: words?.fields[name] ?? message, lang: '' };
   });
 }
 
-function faultsSection(error: DomainError, faults: { id: string | null; message: string }[]): string {
-  const items = faults.map(({ id, message }) =>
-    id ? `<li><a href="#${id}">${escape(message)}</a></li>` : `<li>${escape(message)}</li>`,
+function faultsSection(error: DomainError, faults: FormFault[], language: Language): string {
+  const items = faults.map(({ id, message, lang }) =>
+    id ? `<li><a href="#${id}">${escape(message)}</a></li>` : `<li${lang}>${escape(message)}</li>`,
   );
-  const steps = (error.remedy?.steps ?? []).map((step) => `<li>${escape(step)}</li>`);
+  const { steps, lang } = tell(error, language);
+  const todo = steps.map((step) => `<li${lang}>${escape(step)}</li>`);
   return `<section class="faults" role="alert">
-      <h2>Nothing was saved</h2>
-      <ul>${[...items, ...steps].join('')}</ul>
+      <h2>${escape(requestWords[language].nothingSaved)}</h2>
+      <ul>${[...items, ...todo].join('')}</ul>
     </section>`;
 }
 
-const outcomes = {
-  approved: [
-    'It is done',
-    'The connector is set up, and ready in every app of the workspace. Go back to the chat.',
-    tick,
-  ],
-  rejected: ['Rejected', 'Nothing was added or changed. The assistant will be told when it asks.', key],
-  postponed: ['Later', 'Nothing was added or changed. The same link works until a day after it was made.', key],
-} as const;
+const outcomeMarks = { approved: tick, rejected: key, postponed: key };
 
 /** How it ended; or why there is nothing to decide. */
-export function outcomePage(outcome: keyof typeof outcomes | DomainError): Response {
+export function outcomePage(outcome: keyof typeof outcomeMarks | DomainError, language: Language): Response {
+  const words = requestWords[language];
   if (typeof outcome === 'string') {
-    const [title, sentence, mark] = outcomes[outcome];
-    const look = { status: outcome.toUpperCase(), title, kicker: '', mark, failed: false };
-    return new Response(page(look, `<section><p>${sentence}</p></section>`), { headers });
+    const [title, sentence] = words.outcomes[outcome];
+    const look = { status: outcome.toUpperCase(), title, kicker: '', mark: outcomeMarks[outcome], failed: false };
+    return respond(page(look, `<section><p>${escape(sentence)}</p></section>`, language), 200, language);
   }
   const isOver = outcome instanceof RequestOverError;
-  const steps = (outcome.remedy?.steps ?? []).map((step) => `<li>${escape(step)}</li>`);
-  const todo = steps.length > 0 ? `<section><h2>What to do</h2><ol role="list">${steps.join('')}</ol></section>` : '';
-  const title = isOver ? 'There is nothing to decide here' : 'This cannot be approved now';
+  const { message, steps, lang } = tell(outcome, language);
+  const { whatToDo, errorCode } = callbackWords[language];
+  const items = steps.map((step) => `<li>${escape(step)}</li>`);
+  const todo =
+    items.length > 0
+      ? `<section><h2>${escape(whatToDo)}</h2><ol role="list"${lang}>${items.join('')}</ol></section>`
+      : '';
   const look = {
     status: isOver ? (outcome.status ?? 'UNKNOWN') : outcome.code,
-    title,
+    title: isOver ? words.nothingToDecide : words.cannotApprove,
     kicker: '',
     mark: exclamation,
     failed: true,
   };
   const html = page(
     look,
-    `<section><p>${escape(outcome.message)}</p></section>${todo}<footer>Error code <code>${escape(outcome.code)}</code></footer>`,
+    `<section><p${lang}>${escape(message)}</p></section>${todo}<footer>${escape(errorCode)} <code>${escape(outcome.code)}</code></footer>`,
+    language,
   );
-  return new Response(html, { status: isOver ? 404 : 403, headers });
+  return respond(html, isOver ? 404 : 403, language);
+}
+
+function respond(html: string, status: number, language: Language): Response {
+  return new Response(html, { status, headers: { ...headers, 'Content-Language': language, Vary: 'Accept-Language' } });
 }
 
 interface Look {
@@ -246,9 +286,10 @@ interface Look {
   failed: boolean;
 }
 
-function page({ status, title, kicker, mark, failed }: Look, body: string): string {
+function page({ status, title, kicker, mark, failed }: Look, body: string, language: Language): string {
+  const { copy, copied } = callbackWords[language];
   return `<!doctype html>
-<html lang="en">
+<html lang="${language}">
 <head>
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -256,11 +297,11 @@ function page({ status, title, kicker, mark, failed }: Look, body: string): stri
   <style>${formStyle}</style>
 </head>
 <body data-status="${escape(status)}">
-  <main${failed ? ' class="failed"' : ''} data-copy="Copy" data-copied="Copied">
+  <main${failed ? ' class="failed"' : ''} data-copy="${escape(copy)}" data-copied="${escape(copied)}">
     <div class="top">
       <div class="mark" aria-hidden="true"><svg viewBox="0 0 24 24">${mark}</svg></div>
       <div>
-        ${kicker && `<p class="kicker">${kicker}</p>`}
+        ${kicker && `<p class="kicker">${escape(kicker)}</p>`}
         <h1>${escape(title)}</h1>
       </div>
     </div>

@@ -6,10 +6,12 @@ import {
   RequestOverError,
   viewRequest,
 } from '../connectors/request.ts';
+import { type Language, languages } from '../failures/tell.ts';
 import { DomainError } from '../lib/domain-error.ts';
 import { ValidationError } from '../workspaces/errors.ts';
 import { readBody } from './body.ts';
-import { type Entered, formPage, outcomePage } from './connector-request-page.ts';
+import { type Entered, formPage, outcomePage, type Refused } from './connector-request-page.ts';
+import { preferredLanguage } from './language.ts';
 
 const longestFormBytes = 32_768;
 
@@ -26,7 +28,10 @@ const fieldsOf = (form: URLSearchParams): Entered => ({
  * still may; looking at it changes nothing, so that a chat that previews links does no harm.
  */
 export async function connectorRequest(deps: RequestDeps, request: Request): Promise<Response> {
-  if (request.method === 'GET') return show(deps, new URL(request.url).searchParams.get('token') ?? '', null);
+  const language = preferredLanguage(request.headers.get('accept-language'), languages);
+  if (request.method === 'GET') {
+    return show(deps, new URL(request.url).searchParams.get('token') ?? '', null, language);
+  }
   if (request.method !== 'POST') {
     return new Response('Method Not Allowed', { status: 405, headers: { Allow: 'GET, POST' } });
   }
@@ -43,40 +48,41 @@ export async function connectorRequest(deps: RequestDeps, request: Request): Pro
   const token = form.get('token') ?? '';
   const entered = fieldsOf(form);
   try {
-    return await decide(deps, token, form.get('decision') ?? '', entered);
+    return outcomePage(await decide(deps, token, form.get('decision') ?? '', entered), language);
   } catch (error) {
     if (!(error instanceof DomainError)) throw error;
-    if (error instanceof RequestOverError) return outcomePage(error);
-    return show(deps, token, { entered, error });
+    if (error instanceof RequestOverError) return outcomePage(error, language);
+    return show(deps, token, { entered, error }, language);
   }
 }
 
-async function decide(deps: RequestDeps, token: string, decision: string, entered: Entered): Promise<Response> {
+async function decide(
+  deps: RequestDeps,
+  token: string,
+  decision: string,
+  entered: Entered,
+): Promise<'approved' | 'rejected' | 'postponed'> {
   switch (decision) {
     case 'approve':
       await approveRequest(deps, token, entered);
-      return outcomePage('approved');
+      return 'approved';
     case 'reject':
       await rejectRequest(deps, token);
-      return outcomePage('rejected');
+      return 'rejected';
     case 'later':
       await postponeRequest(deps, token);
-      return outcomePage('postponed');
+      return 'postponed';
     default:
       throw new ValidationError([{ path: 'input.decision', message: 'Choose one: approve, reject or later.' }]);
   }
 }
 
 /** The form, with what was entered but the secret and what is wrong with it; or why there is none. */
-async function show(
-  deps: RequestDeps,
-  token: string,
-  refused: { entered: Entered; error: DomainError } | null,
-): Promise<Response> {
+async function show(deps: RequestDeps, token: string, refused: Refused | null, language: Language): Promise<Response> {
   try {
-    return formPage(await viewRequest(deps, token), token, refused);
+    return formPage(await viewRequest(deps, token), token, refused, language);
   } catch (error) {
     if (!(error instanceof DomainError)) throw error;
-    return outcomePage(error);
+    return outcomePage(error, language);
   }
 }

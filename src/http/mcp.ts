@@ -6,11 +6,10 @@ import type { RequestDeps } from '../connectors/request.ts';
 import type { Credentials } from '../identity/caller.ts';
 import type { DomainError } from '../lib/domain-error.ts';
 import type { Logger } from '../lib/logger.ts';
-import { sha256Hex } from '../lib/secret.ts';
 import { createMcpServer } from '../mcp/server.ts';
 import type { AskPerson, GraphqlAnswer, ToolContext } from '../mcp/tool.ts';
 import type { Caller } from '../workspaces/caller.ts';
-import { ForbiddenError } from '../workspaces/errors.ts';
+import { ForbiddenError, RateLimitedError } from '../workspaces/errors.ts';
 import type { Exchange } from '../observability/exchange.ts';
 import { readBody } from './body.ts';
 import { noting } from './note-caller.ts';
@@ -53,7 +52,8 @@ interface Visitor {
 /** A client whose person can be asked: the answer comes with a request of its own, and has to find the call that waits for it. */
 interface Session {
   transport: WebStandardStreamableHTTPServerTransport;
-  credentialHash: string;
+  /** Whose it is: a person's token may be renewed meanwhile. */
+  owner: string;
 }
 
 /**
@@ -99,6 +99,9 @@ export function createMcpRoute(deps: McpDeps): McpRoute {
   ): Promise<Visitor | Response> {
     const authorization = request.headers.get('authorization');
     const caller = await identify({ authorization, appId: null, onBehalfOf: null, origin: null, address });
+    if (caller.kind === 'anonymous' && caller.error instanceof RateLimitedError) {
+      return refusal(429, caller.error, { 'Retry-After': String(caller.error.retryAfterSeconds) });
+    }
     if (caller.kind === 'anonymous') {
       const isInvalid = authorization !== null ? ['error="invalid_token"'] : [];
       const parameters = [...isInvalid, ...(deps.adminIssuer ? [`resource_metadata="${metadataUrl}"`] : [])];
@@ -114,12 +117,12 @@ export function createMcpRoute(deps: McpDeps): McpRoute {
   async function dispatch(request: Request, body: unknown, visitor: Visitor): Promise<Response> {
     const authInfo = { token: '', clientId: '', scopes: [], extra: { visitor } };
     const options = { authInfo, ...(body !== undefined && { parsedBody: body }) };
-    const credentialHash = sha256Hex(visitor.authorization);
+    const owner = ownerOf(visitor.caller);
     const sessionId = request.headers.get('mcp-session-id');
     if (sessionId !== null) {
       const session = sessions.get(sessionId);
       // a session of somebody else's is none
-      if (session?.credentialHash !== credentialHash) return protocolError(404, -32001, 'Session not found');
+      if (session?.owner !== owner) return protocolError(404, -32001, 'Session not found');
       return session.transport.handleRequest(request, options);
     }
     if (request.method === 'DELETE')
@@ -129,7 +132,7 @@ export function createMcpRoute(deps: McpDeps): McpRoute {
     if (canAsk && deps.isOnlyInstance) {
       const { transport, server } = serve({
         sessionIdGenerator: () => crypto.randomUUID(),
-        onsessioninitialized: (id) => void sessions.set(id, { transport, credentialHash }),
+        onsessioninitialized: (id) => void sessions.set(id, { transport, owner }),
         onsessionclosed: (id) => void sessions.delete(id),
       });
       await server.connect(transport);
@@ -191,6 +194,8 @@ export function createMcpRoute(deps: McpDeps): McpRoute {
     },
   };
 }
+
+const ownerOf = (caller: Caller) => (caller.kind === 'member' ? `member ${caller.subject}` : caller.kind);
 
 function askThrough({ server }: McpServer, relatedRequestId: string | number): AskPerson {
   const { elicitation } = server.getClientCapabilities() ?? {};

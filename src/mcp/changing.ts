@@ -1,13 +1,11 @@
-import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { z } from 'zod';
 import type { CustomProvider } from '../connectors/connector.ts';
 import { assertMayAdd } from '../connectors/manage.ts';
-import { type Proposal, requestConnector, requestStatus } from '../connectors/request.ts';
+import { connectorsFor, type Proposal, requestConnector, requestStatus } from '../connectors/request.ts';
 import { globalId, idOf } from '../lib/global-id.ts';
 import {
   connectorArg,
   connectorFields,
-  type ContextOf,
   kinds,
   readConnectors,
   shownConnector,
@@ -15,10 +13,10 @@ import {
   workspaceArg,
   workspaceOf,
 } from './reading.ts';
-import { addTool, errorFields, runOperation, type ToolContext, ToolFailure } from './tool.ts';
+import { defineTool, errorFields, runOperation, type Tool, type ToolContext, ToolFailure } from './tool.ts';
 
 const settings = z
-  .array(z.object({ name: z.string(), value: z.string() }))
+  .array(z.strictObject({ name: z.string(), value: z.string() }))
   .optional()
   .describe('Further settings that the provider needs: see its `configFields`. Never a secret.');
 
@@ -28,8 +26,8 @@ const clientAuthentication = z
 
 const customArg = z
   .union([
-    z.object({ issuer: z.url().describe('Found by OIDC Discovery or RFC 8414.'), clientAuthentication }),
-    z.object({
+    z.strictObject({ issuer: z.url().describe('Found by OIDC Discovery or RFC 8414.'), clientAuthentication }),
+    z.strictObject({
       authorizationUrl: z.url(),
       tokenUrl: z.url(),
       revocationUrl: z.url().optional(),
@@ -121,8 +119,8 @@ async function confirmed(context: ToolContext, error: unknown): Promise<boolean>
 }
 
 /** The tools that change something, or ask a person to. */
-export function addChangingTools(server: McpServer, contextOf: ContextOf): void {
-  addTool(server, contextOf, 'add_connector', {
+export const changingTools: Tool[] = [
+  defineTool('add_connector', {
     title: 'Add a connector',
     description:
       'Sets up a connector, for all apps of the workspace. One that is there already with these permissions is answered instead, and the person is asked for nothing. Otherwise the person chooses whose account it connects, and enters client id and client secret on a page of this service: the answer has its link, and nothing is added before they approve. OWNER and ADMIN.',
@@ -148,14 +146,11 @@ export function addChangingTools(server: McpServer, contextOf: ContextOf): void 
     async run(args, context) {
       const { providerKey, scopes, connectionConfig = [] } = args;
       const workspaceId = await workspaceOf(context, args.workspaceId);
-      const filter = { providerKey, ...(args.kind && { kind: args.kind }) };
-      const { connectors } = await readConnectors(context, { workspaceId, first: 100, after: null, filter });
-      const wanted = scopes.map((scope) => scope.trim()).filter(Boolean);
-      const fitting = connectors.find((one) => one.isSetUp && wanted.every((scope) => one.scopes.includes(scope)));
-      // two custom connectors are of two providers, mostly
-      if (fitting && !args.another && fitting.providerKey !== 'custom') {
-        return { status: 'ALREADY_SET_UP' as const, connector: fitting };
-      }
+      const custom = customOf(args.custom);
+      const fitting = args.another
+        ? null
+        : await findFitting(context, { ...args, workspaceId, connectionConfig, custom });
+      if (fitting) return { status: 'ALREADY_SET_UP' as const, connector: fitting };
       const { features, caller } = context;
       const id = idOf('Workspace', workspaceId) ?? '';
       await assertMayAdd(features, caller, id); // before the person is asked for anything
@@ -168,13 +163,13 @@ export function addChangingTools(server: McpServer, contextOf: ContextOf): void 
         name,
         scopes,
         connectionConfig,
-        custom: customOf(args.custom),
+        custom,
       };
       return { status: 'WAITING_FOR_PERSON' as const, request: await askForSecret(context, { type: 'add', input }) };
     },
-  });
+  }),
 
-  addTool(server, contextOf, 'edit_connector', {
+  defineTool('edit_connector', {
     title: 'Edit a connector',
     description:
       'Changes a connector in place: name, permissions, settings. Where users would have to connect again, the first call answers whom it concerns and changes nothing. With `newClient`, and for other addresses, the person enters client id and client secret on a page of this service. OWNER and ADMIN.',
@@ -219,9 +214,9 @@ export function addChangingTools(server: McpServer, contextOf: ContextOf): void 
       const notices = edited.notices.map(({ message }) => message);
       return { status: 'CHANGED' as const, connector: toConnector(edited.connector), notices };
     },
-  });
+  }),
 
-  addTool(server, contextOf, 'delete_connector', {
+  defineTool('delete_connector', {
     title: 'Delete a connector',
     description:
       'Deletes a connector for good: every user of every app is disconnected, and each grant revoked. The first call changes nothing and answers whom it concerns; tell the person, and repeat it with `confirm` when they say yes. OWNER and ADMIN.',
@@ -242,9 +237,9 @@ export function addChangingTools(server: McpServer, contextOf: ContextOf): void 
       if (confirm) return remove(true);
       return remove(false).catch(async (error: unknown) => remove(await confirmed(context, error)));
     },
-  });
+  }),
 
-  addTool(server, contextOf, 'connector_request_status', {
+  defineTool('connector_request_status', {
     title: 'How a request for a connector stands',
     description:
       'Whether the person has approved, rejected or put off what add_connector or edit_connector asked them for. APPROVED has the connector. OPEN and POSTPONED: they have not decided yet; ask again when they say so.',
@@ -266,8 +261,8 @@ export function addChangingTools(server: McpServer, contextOf: ContextOf): void 
           : null;
       return { status, expiresAt: expiresAt.toISOString(), connector: connector && toConnector(connector) };
     },
-  });
-}
+  }),
+];
 
 /** @throws ToolFailure CONFIRMATION_REQUIRED where an edit would ask users to connect again */
 async function previewEdit(context: ToolContext, input: Record<string, unknown>): Promise<void> {
@@ -302,6 +297,38 @@ async function previewEdit(context: ToolContext, input: Record<string, unknown>)
     },
   });
 }
+
+/** A connector of the same service that is set up with these permissions and settings; of whichever kind, where none is proposed. */
+async function findFitting(
+  context: ToolContext,
+  wanted: Pick<Proposal['input'], 'custom'> & {
+    workspaceId: string;
+    providerKey: string;
+    kind?: 'APP_USER' | 'SHARED' | undefined;
+    scopes: string[];
+    connectionConfig: { name: string; value: string }[];
+  },
+): Promise<z.infer<typeof shownConnector> | null> {
+  const { workspaceId, kind, custom, connectionConfig } = wanted;
+  const providerKey = wanted.providerKey.trim().toLowerCase();
+  const filter = { providerKey, ...(kind && { kind }) };
+  const { connectors } = await readConnectors(context, { workspaceId, first: 100, after: null, filter });
+  const scopes = wanted.scopes.map((scope) => scope.trim()).filter(Boolean);
+  const fitting = connectors.filter(
+    (one) =>
+      one.isSetUp &&
+      scopes.every((scope) => one.scopes.includes(scope)) &&
+      connectionConfig.every(({ name, value }) =>
+        one.connectionConfig.some((setting) => setting.name === name && setting.value === value.trim()),
+      ),
+  );
+  if (providerKey !== 'custom') return fitting[0] ?? null;
+  // two custom connectors are of two services, mostly
+  const ids = custom ? await connectorsFor(context.features, fitting.map(rowId), custom) : [];
+  return fitting.find((connector) => ids.includes(rowId(connector))) ?? null;
+}
+
+const rowId = ({ id }: { id: string }) => idOf('Connector', id) ?? '';
 
 async function providerName(context: ToolContext, providerKey: string): Promise<string> {
   const providers = (await runOperation(context, '{ providers { key name } }', {})) as unknown as {

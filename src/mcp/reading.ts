@@ -1,8 +1,8 @@
-import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { z } from 'zod';
 import { suggestProviders } from '../providers/suggest.ts';
+import { ValidationError } from '../workspaces/errors.ts';
 import { codeFor } from './code.ts';
-import { addTool, errorFields, notFound, runOperation, type ToolContext, ToolFailure } from './tool.ts';
+import { defineTool, errorFields, notFound, runOperation, type Tool, type ToolContext, ToolFailure } from './tool.ts';
 
 /** Nothing changes, and asking again answers the same. */
 const readOnly = { readOnlyHint: true, idempotentHint: true, openWorldHint: false };
@@ -32,12 +32,13 @@ const connectorSchema = z.object({
     .describe("APP_USER: each user's own account. SHARED: one for everybody in an app."),
   scopes: z.array(z.string()),
   isSetUp: z.boolean().describe('True: ready to use. Ask the person for nothing; put its id into the code.'),
+  connectionConfig: z.array(z.object({ name: z.string(), value: z.string() })).describe('Settings of the provider.'),
   clientId: z.string().nullable(),
   redirectUris: z.array(z.string()).describe('To register at the provider.'),
   problem: z.string().nullable().describe('What the provider last refused of it; check_connector says more.'),
 });
 
-export const connectorFields = `id name kind scopes clientId hasClientSecret usesOperatorClient provider { key } redirectUris { uri } problem { code message }`;
+export const connectorFields = `id name kind scopes connectionConfig { name value } clientId hasClientSecret usesOperatorClient provider { key } redirectUris { uri } problem { code message }`;
 
 interface ConnectorNode {
   provider: { key: string };
@@ -89,8 +90,6 @@ interface Page {
 const pageFields = (node: string) => `edges { node { ${node} } } pageInfo { hasNextPage endCursor }`;
 const cursorOf = ({ pageInfo }: Page) => (pageInfo.hasNextPage ? pageInfo.endCursor : null);
 
-export type ContextOf = (extra: { requestId: string | number; authInfo?: unknown }) => ToolContext;
-
 /** A page of a workspace's connectors. */
 export async function readConnectors(context: ToolContext, variables: Record<string, unknown>) {
   const workspace = (await runOperation(
@@ -106,8 +105,8 @@ export async function readConnectors(context: ToolContext, variables: Record<str
 const scopeSchema = z.object({ scope: z.string(), reason: z.string().describe('What it allows.') });
 
 /** The tools that only look. */
-export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
-  addTool(server, contextOf, 'list_providers', {
+export const readingTools: Tool[] = [
+  defineTool('list_providers', {
     title: 'List providers',
     description:
       'The catalogue of services that accounts can be connected at, by name. With `key`: one of them in full, with its permissions (scopes) and what each allows, further settings, and the steps to register an OAuth app there. `custom` stands for any OAuth 2.0 service that is missing.',
@@ -154,12 +153,16 @@ export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
         throw new ToolFailure({ code: 'NOT_FOUND', message: 'There is no provider with this key.' });
       }
       const from = after === undefined ? 0 : providers.findIndex((provider) => provider.key === after) + 1;
+      if (after !== undefined && from === 0) {
+        const message = '`after` holds no cursor: give the `nextCursor` of a page, or leave it out.';
+        throw new ValidationError([{ path: 'after', message }]);
+      }
       const page = providers.slice(from, from + first);
       return { providers: page, nextCursor: from + first < providers.length ? (page.at(-1)?.key ?? null) : null };
     },
-  });
+  }),
 
-  addTool(server, contextOf, 'list_connectors', {
+  defineTool('list_connectors', {
     title: 'List connectors',
     description:
       'The connectors of the workspace. Look here first: one that `isSetUp` is used as it is, by its id, and the person is asked for nothing.',
@@ -178,9 +181,9 @@ export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
         after: after ?? null,
         filter: { ...(search !== undefined && { search }), ...(providerKey !== undefined && { providerKey }) },
       }),
-  });
+  }),
 
-  addTool(server, contextOf, 'suggest_connector', {
+  defineTool('suggest_connector', {
     title: 'Suggest a connector',
     description:
       'From a need in words ("show each user their next meetings") to providers, the least permission to begin with and what it allows, the connectors that are set up already, and the choice that the person has to make.',
@@ -212,9 +215,9 @@ export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
       }
       return { suggestions, kinds };
     },
-  });
+  }),
 
-  addTool(server, contextOf, 'list_apps', {
+  defineTool('list_apps', {
     title: 'List apps',
     description:
       "The apps of the workspace, each with its redirect URIs, ready to paste into a provider's settings. A custom connector has redirect URIs of its own: list_connectors shows them.",
@@ -240,9 +243,9 @@ export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
       const { apps } = workspace ?? notFound('workspace');
       return { apps: apps.edges.map(({ node }) => node as never), nextCursor: cursorOf(apps) };
     },
-  });
+  }),
 
-  addTool(server, contextOf, 'connection_overview', {
+  defineTool('connection_overview', {
     title: 'Connections of a connector',
     description:
       'How the connections through a connector are, and which connect attempts of the last day came to nothing, with what to do. It names no user and no account.',
@@ -300,9 +303,9 @@ export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
         nextCursor: cursorOf(connections),
       };
     },
-  });
+  }),
 
-  addTool(server, contextOf, 'check_connector', {
+  defineTool('check_connector', {
     title: 'Check a connector',
     description:
       "Tries a connector's settings at its provider before any user does: whether its addresses answer, whether it takes the client, the redirect URIs to register, and what to do about each problem. At most six times at once, then every ten seconds.",
@@ -334,9 +337,9 @@ export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
           problems { code message remedy { actor steps values { label value } } } } ${errorFields.plain} } }`,
         { input: { connectorId } },
       )) as never,
-  });
+  }),
 
-  addTool(server, contextOf, 'code_for', {
+  defineTool('code_for', {
     title: 'Code for a connector',
     description:
       "Snippets with the connector's id in them: for the app's page (a Connect button) and for its backend function (a call with the user's token). Tokens reach backend functions only.",
@@ -355,8 +358,8 @@ export function addReadingTools(server: McpServer, contextOf: ContextOf): void {
       )) as { id: string; kind: 'APP_USER' | 'SHARED' } | null;
       return codeFor(connector ?? notFound('connector'), context.features.publicUrl);
     },
-  });
-}
+  }),
+];
 
 export const kinds = [
   { kind: 'APP_USER', meaning: 'Every user of the app connects an account of their own.' },

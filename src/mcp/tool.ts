@@ -1,9 +1,9 @@
-import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
-import type { ToolAnnotations } from '@modelcontextprotocol/sdk/types.js';
+import type { CallToolResult, Tool as ToolDescription, ToolAnnotations } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
 import type { RequestDeps } from '../connectors/request.ts';
 import { DomainError } from '../lib/domain-error.ts';
 import type { Caller } from '../workspaces/caller.ts';
+import { NotFoundError } from '../workspaces/errors.ts';
 
 /** What a GraphQL operation answered. */
 export interface GraphqlAnswer {
@@ -103,9 +103,9 @@ export async function runOperation(
   return value ?? null;
 }
 
-/** @throws ToolFailure with the sentence that GraphQL has for an id that the caller may not know of */
+/** @throws NotFoundError, as GraphQL's mutations do for an id that the caller may not know of */
 export function notFound(what: string): never {
-  throw new ToolFailure({ code: 'NOT_FOUND', message: `There is no ${what} with this id.` });
+  throw new NotFoundError(what);
 }
 
 function failureOf(error: unknown, { onBug }: ToolContext): Failure {
@@ -124,30 +124,73 @@ interface ToolDefinition<Input extends z.ZodRawShape, Output extends z.ZodType> 
   run: (args: z.infer<z.ZodObject<Input>>, context: ToolContext) => Promise<z.input<Output>>;
 }
 
+export interface Tool {
+  /** As the client reads it. */
+  description: ToolDescription;
+  call: (args: unknown, context: ToolContext) => Promise<CallToolResult>;
+}
+
 /**
- * Adds a tool. It answers `result`, or `error` where it was not done: a client checks structured content against the output schema
+ * A tool. It answers `result`, or `error` where it was not done: a client checks structured content against the output schema
  * whether it is an error or not, so that the schema has both.
  */
-export function addTool<Input extends z.ZodRawShape, Output extends z.ZodType>(
-  server: McpServer,
-  contextOf: (extra: { requestId: string | number; authInfo?: unknown }) => ToolContext,
+export function defineTool<Input extends z.ZodRawShape, Output extends z.ZodType>(
   name: string,
   { title, description, annotations, input, output, run }: ToolDefinition<Input, Output>,
-): void {
-  const outputSchema = { result: output.optional(), error: failureSchema.optional() };
-  const config = { title, description, annotations, inputSchema: z.strictObject(input) as z.ZodType, outputSchema };
-  server.registerTool(name, config, async (args, extra) => {
-    const context = contextOf(extra);
-    try {
-      const result = output.parse(await run(args as z.infer<z.ZodObject<Input>>, context));
-      return answer({ result });
-    } catch (error) {
-      return { ...answer({ error: failureOf(error, context) }), isError: true };
-    }
+): Tool {
+  const inputSchema = z.strictObject(input);
+  const outputSchema = z.object({ result: output.optional(), error: failureSchema.optional() });
+  const described = { name, title, description, annotations };
+  return {
+    description: {
+      ...described,
+      inputSchema: z.toJSONSchema(inputSchema, { target: 'draft-7', io: 'input' }),
+      outputSchema: z.toJSONSchema(outputSchema, { target: 'draft-7' }),
+    } as ToolDescription,
+    async call(args, context) {
+      try {
+        const read = inputSchema.safeParse(args);
+        if (!read.success) throw wrongArguments(read.error);
+        return answer({ result: output.parse(await run(read.data, context)) });
+      } catch (error) {
+        return failed(failureOf(error, context));
+      }
+    },
+  };
+}
+
+/** What is wrong, by the argument it is about; never its value, which may be a secret that does not belong there. */
+function wrongArguments({ issues }: z.ZodError): ToolFailure {
+  const fields = issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => ({ path: [...issue.path, key].join('.'), message: 'There is no such argument.' }))
+      : [{ path: issue.path.join('.'), message: issue.message }],
+  );
+  return new ToolFailure({
+    code: 'VALIDATION',
+    message: 'The arguments are not of the shape that the tool takes.',
+    fields,
+    remedy: {
+      actor: 'USER',
+      steps: ['Compare the arguments with the inputSchema of the tool in tools/list.', 'Call again.'],
+      values: [],
+      docsUrl: null,
+    },
   });
 }
 
-const answer = (structuredContent: Record<string, unknown>) => ({
+/** The answer to a call of a tool that there is not. */
+export function unknownTool(known: string[]): CallToolResult {
+  return failed({
+    code: 'NOT_FOUND',
+    message: 'There is no tool of this name.',
+    remedy: { actor: 'USER', steps: [`Call one of these: ${known.join(', ')}.`], values: [], docsUrl: null },
+  });
+}
+
+const failed = (error: Failure): CallToolResult => ({ ...answer({ error }), isError: true });
+
+const answer = (structuredContent: Record<string, unknown>): CallToolResult => ({
   structuredContent,
-  content: [{ type: 'text' as const, text: JSON.stringify(structuredContent) }],
+  content: [{ type: 'text', text: JSON.stringify(structuredContent) }],
 });

@@ -19,8 +19,8 @@ export async function memberNow(db: Db, workspaceId: string, subject: string, as
 }
 
 /** What people know a member by: a key's name, or a person's `sub`. */
-export async function memberName(db: Db, subject: string): Promise<string> {
+export async function memberName(db: Db, subject: string): Promise<{ isKey: boolean; name: string }> {
   const keyId = keyIdOf(subject);
   const key = keyId === null ? null : await store.findWorkspaceKey(db, keyId);
-  return key ? `the workspace key “${key.name}”` : subject;
+  return key ? { isKey: true, name: key.name } : { isKey: false, name: subject };
 }

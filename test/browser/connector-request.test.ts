@@ -1,6 +1,5 @@
-import axe from 'axe-core';
-import type { Page } from 'playwright-core';
 import { expect, test, vi } from 'vitest';
+import { violations } from '../support/axe.ts';
 import { useChromium } from '../support/browser.ts';
 import { createTestApp } from '../support/harness.ts';
 import { type ConnectorRequestAnswer, openOwnersChat, resultOf } from '../support/mcp.ts';
@@ -9,23 +8,31 @@ vi.setConfig({ testTimeout: 120_000 });
 
 const openBrowser = useChromium();
 
-/** What keeps people out, as axe finds it: from the outside, since the page's own policy lets no script in. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  const found = await page.evaluate(
-    "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then((r) => r.violations)",
-  );
-  return (found as { id: string; nodes: { html: string }[] }[]).map(
-    ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`,
-  );
-}
+const english = {
+  language: 'en',
+  key: 'the workspace key “OWNER”',
+  clientId: 'Client id',
+  clientSecret: 'Client secret',
+  approve: 'Approve and add',
+  secretMissing: 'Enter the client secret.',
+  over: 'It was approved, and the link does not work a second time.',
+};
+const german = {
+  language: 'de',
+  key: 'der Workspace-Schlüssel „OWNER“',
+  clientId: 'Client-ID',
+  clientSecret: 'Client-Secret',
+  approve: 'Zustimmen und anlegen',
+  secretMissing: 'Geben Sie das Client-Secret vollständig ein',
+  over: 'Ihr wurde zugestimmt, und der Link gilt kein zweites Mal.',
+};
 
-test('51. the form is accessible and tells what it asks for, in light and dark, wide and narrow, refused and done, by keyboard', async () => {
+test('51. the form is accessible and tells what it asks for, in light and dark, in English and German, wide and narrow, refused and done, by keyboard', async () => {
   const { service, workspace, chat } = await openOwnersChat({ name: '<b>chat</b>' });
   await createTestApp(service, workspace);
-  for (const [colorScheme, width] of [
-    ['light', 1000],
-    ['dark', 320],
+  for (const { colorScheme, locale, width, words } of [
+    { colorScheme: 'light', locale: 'en-GB', width: 1000, words: english },
+    { colorScheme: 'dark', locale: 'de-AT', width: 320, words: german },
   ] as const) {
     const { request } = resultOf<ConnectorRequestAnswer>(
       await chat.call('add_connector', {
@@ -36,32 +43,33 @@ test('51. the form is accessible and tells what it asks for, in light and dark, 
         another: true,
       }),
     );
-    const page = await openBrowser({ colorScheme, viewport: { width, height: 900 } });
+    const page = await openBrowser({ colorScheme, locale, viewport: { width, height: 900 } });
     await page.goto(request?.link ?? '');
     expect([colorScheme, ...(await violations(page))]).toEqual([colorScheme]);
     expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
+    expect(await page.locator('html').getAttribute('lang')).toBe(words.language);
     const text = await page.locator('main').innerText();
-    for (const told of ['Slack', 'Workspace', 'the workspace key “OWNER”', 'channels:read', 'own:scope']) {
+    for (const told of ['Slack', 'Workspace', words.key, 'channels:read', 'own:scope']) {
       expect(text).toContain(told);
     }
     expect(text).toContain('https://app.example.com/api/external-auth/callback');
     expect(await page.getByLabel('Name').inputValue()).toBe('<i>Team</i>');
 
-    await page.getByLabel('Client id').fill('client');
-    await page.getByRole('button', { name: 'Approve and add' }).click();
+    await page.getByLabel(words.clientId).fill('client');
+    await page.getByRole('button', { name: words.approve }).click();
     await page.locator('[data-status=VALIDATION]').waitFor();
     expect([colorScheme, ...(await violations(page))]).toEqual([colorScheme]);
-    expect(await page.getByRole('alert').innerText()).toContain('Enter the client secret.');
+    expect(await page.getByRole('alert').innerText()).toContain(words.secretMissing);
     await page.getByRole('alert').getByRole('link').click();
     await page.keyboard.press('Tab'); // on from the place that the link leads to
-    const secret = page.getByLabel('Client secret');
+    const secret = page.getByLabel(words.clientSecret);
     expect(await secret.getAttribute('aria-invalid')).toBe('true');
     await secret.fill('secret');
     await secret.press('Enter'); // the first button is the one to approve
     await page.locator('[data-status=APPROVED]').waitFor();
     expect([colorScheme, ...(await violations(page))]).toEqual([colorScheme]);
     await page.goto(request?.link ?? '');
-    await page.getByText('It was approved, and the link does not work a second time.').waitFor();
+    await page.getByText(words.over).waitFor();
     expect([colorScheme, ...(await violations(page))]).toEqual([colorScheme]);
   }
   const { connectors } = resultOf<{ connectors: object[] }>(await chat.call('list_connectors'));

@@ -29,6 +29,8 @@ interface ProviderPage {
 
 const calendar = { providerKey: 'googlecalendar', scopes: ['https://www.googleapis.com/auth/calendar.readonly'] };
 
+const userError = `__typename ... on UserError { code message remedy { actor steps values { label value } docsUrl } }`;
+
 async function addDirectly(
   service: Service,
   workspace: TestWorkspace,
@@ -65,7 +67,7 @@ test('51. what cannot be done answers the same typed errors as GraphQL', async (
   const { connector } = await addDirectly(service, other);
   const ask = { ...calendar, kind: 'APP_USER' };
   const editorHeaders = { authorization: `Bearer ${editorKey}` };
-  const gone = `mutation ($id: ID!) { it: checkConnector(input: { connectorId: $id }) { __typename ... on UserError { code message remedy { actor steps values { label value } docsUrl } } } }`;
+  const gone = `mutation ($id: ID!) { it: checkConnector(input: { connectorId: $id }) { ${userError} } }`;
   const notThere = field(await service.graphql(gone, { id: connector.id }, workspace.owner), 'it');
   const cases: [string, ToolAnswer, Record<string, unknown>][] = [
     ['FORBIDDEN', await editor.call('add_connector', ask), await addDirectly(service, workspace, {}, editorHeaders)],
@@ -81,18 +83,107 @@ test('51. what cannot be done answers the same typed errors as GraphQL', async (
     ],
   ];
   for (const [code, { error }, { __typename: _, ...expected }] of cases) expect(error).toEqual({ ...expected, code });
+  // every tool answers as the field that it stands for: an id of another workspace, and a role that is too low
+  const { connector: own } = await addDirectly(service, workspace);
+  const connectorId = connector.id;
+  const edit = `mutation ($id: ID!) { it: editConnector(input: { connectorId: $id, name: "Other" }) { ${userError} } }`;
+  const remove = `mutation ($id: ID!) { it: deleteConnector(input: { connectorId: $id, confirm: true }) { ${userError} } }`;
+  const answerOf = async (document: string, id: string, headers: Record<string, string>) => {
+    const { __typename: _, ...error } = field(await service.graphql(document, { id }, headers), 'it');
+    return error;
+  };
+  const foreign = await answerOf(edit, connectorId, workspace.owner);
+  for (const [tool, args] of [
+    ['code_for', {}],
+    ['connection_overview', {}],
+    ['edit_connector', { name: 'Other' }],
+    ['edit_connector', { newClient: true }],
+    ['delete_connector', {}],
+  ] as const) {
+    expect([tool, (await chat.call(tool, { connectorId, ...args })).error]).toEqual([tool, foreign]);
+  }
+  const viewerKey = await createWorkspaceKey(service, workspace.id, 'VIEWER');
+  const viewer = await openChat(url, viewerKey);
+  for (const [role, from, key] of [
+    ['EDITOR', editor, editorKey],
+    ['VIEWER', viewer, viewerKey],
+  ] as const) {
+    const headers = { authorization: `Bearer ${key}` };
+    for (const [tool, args, document] of [
+      ['edit_connector', { name: 'Other' }, edit],
+      ['edit_connector', { newClient: true }, edit],
+      ['delete_connector', { confirm: true }, remove],
+      ['check_connector', {}, gone],
+    ] as const) {
+      const { error } = await from.call(tool, { connectorId: own.id, ...args });
+      expect([role, tool, error]).toEqual([role, tool, await answerOf(document, own.id, headers)]);
+      expect([role, tool, error]).toMatchObject([role, tool, { code: 'FORBIDDEN', remedy: { actor: 'ADMIN' } }]);
+    }
+    // who may look, may look by chat as well
+    for (const tool of ['list_connectors', 'list_apps', 'list_providers']) resultOf(await from.call(tool));
+  }
+  // the plan counts when it is used, not when it was bought
+  const plan = `mutation ($id: ID!) { setWorkspacePlan(input: { workspaceId: $id, plan: FREE }) { __typename } }`;
+  const { connector: late } = await addDirectly(service, other);
+  await service.graphql(plan, { id: other.id }, { authorization: `Bearer ${operatorKey}` });
+  const lateChat = await openChat(url, other.ownerKey);
+  const tooLow = await addDirectly(service, other);
+  const { __typename: _, ...planRequired } = tooLow;
+  for (const args of [{ name: 'Other' }, { newClient: true }]) {
+    const { error } = await lateChat.call('edit_connector', { connectorId: late.id, ...args });
+    expect([args, error]).toEqual([args, planRequired]);
+  }
   const missing = { error: { code: 'NOT_FOUND' } };
-  expect(await chat.call('code_for', { connectorId: connector.id })).toMatchObject(missing);
-  expect(await chat.call('connection_overview', { connectorId: connector.id })).toMatchObject(missing);
-  expect(await chat.call('list_connectors', { workspaceId: other.id })).toMatchObject(missing);
-  expect(await chat.call('list_apps', { workspaceId: other.id })).toMatchObject(missing);
-  expect(await chat.call('add_connector', { ...ask, workspaceId: other.id })).toMatchObject(missing);
+  const noWorkspace = { code: 'NOT_FOUND', message: 'There is no workspace with this id.', remedy: null };
+  for (const workspaceId of [other.id, 'nonsense']) {
+    for (const [tool, args] of [
+      ['list_connectors', {}],
+      ['list_apps', {}],
+      ['suggest_connector', { need: 'calendar' }],
+      ['add_connector', ask],
+      ['add_connector', { ...ask, another: true }],
+    ] as const) {
+      const { error } = await chat.call(tool, { ...args, workspaceId });
+      expect([workspaceId, tool, error]).toEqual([workspaceId, tool, noWorkspace]);
+    }
+  }
   // a request of another workspace is none, and one of the own is for those who could have asked for it
   const { request } = resultOf<ConnectorRequestAnswer>(await chat.call('add_connector', ask));
   const { requestId } = request ?? { requestId: '' };
   expect(resultOf(await chat.call('connector_request_status', { requestId }))).toMatchObject({ status: 'OPEN' });
   expect(await richChat.call('connector_request_status', { requestId })).toMatchObject(missing);
   expect(await editor.call('connector_request_status', { requestId })).toMatchObject({ error: { code: 'FORBIDDEN' } });
+});
+
+test('51. a call of a wrong shape answers a typed error with a remedy, as any other, and never the value that was wrong', async () => {
+  const { chat, service } = await openOwnersChat();
+  const cases: [string, Record<string, unknown>, string[]][] = [
+    ['add_connector', {}, ['providerKey', 'scopes']],
+    ['add_connector', { ...calendar, scopes: [1, 'two', null] }, ['scopes.0', 'scopes.2']],
+    ['add_connector', { ...calendar, kind: 'canary-kind' }, ['kind']],
+    ['add_connector', { ...calendar, clientSecret: 'canary-secret' }, ['clientSecret']],
+    ['add_connector', { ...calendar, providerKey: 'custom', custom: { issuer: 'canary-issuer' } }, ['custom.issuer']],
+    [
+      'add_connector',
+      { ...calendar, custom: { issuer: 'https://id.example.com', clientSecret: 'canary' } },
+      ['custom.clientSecret'],
+    ],
+    ['edit_connector', { connectorId: 7, confirm: 'yes' }, ['connectorId', 'confirm']],
+    ['list_connectors', { first: 0 }, ['first']],
+    ['list_providers', { first: '20' }, ['first']],
+    ['suggest_connector', { need: '' }, ['need']],
+  ];
+  for (const [tool, args, paths] of cases) {
+    const { error } = await chat.call(tool, args);
+    expect([tool, error]).toMatchObject([tool, { code: 'VALIDATION', remedy: { actor: 'USER' } }]);
+    const fields = error?.fields as { path: string; message: string }[];
+    expect([tool, ...fields.map(({ path }) => path)]).toEqual([tool, ...paths]);
+    expect(JSON.stringify(error)).not.toContain('canary');
+  }
+  expect(await chat.call('drop_everything')).toMatchObject({
+    error: { code: 'NOT_FOUND', remedy: { steps: [expect.stringContaining('list_connectors')] } },
+  });
+  expect(service.logs.join('\n')).not.toContain('canary');
 });
 
 test('51. whose account it is, is asked of the person; where the client cannot ask, the assistant is told to', async () => {
@@ -140,6 +231,44 @@ test('51. whose account it is, is asked of the person; where the client cannot a
     scopes: [{ scope: calendar.scopes[0] }],
     alreadySetUp: [{ id: connector.id }],
   });
+});
+
+test('51. what is set up already is for the same service, with the same settings and permissions; a custom one too', async () => {
+  const { service, workspace, chat } = await openOwnersChat();
+  const client = { clientId: 'id', clientSecret: 'secret' };
+  const issuer = 'https://id.example.com';
+  const endpoints = { authorizationUrl: 'https://one.example.com/auth', tokenUrl: 'https://one.example.com/token' };
+  const custom = { providerKey: 'custom', scopes: ['read', 'write'], ...client };
+  const byIssuer = await addDirectly(service, workspace, { ...custom, custom: { discovery: { issuer } } });
+  const byEndpoints = await addDirectly(service, workspace, { ...custom, custom: { endpoints } });
+  const shop = [{ name: 'shop', value: 'first-shop' }];
+  const shopify = { providerKey: 'shopify', scopes: ['read_products'] };
+  const ofShop = await addDirectly(service, workspace, { ...shopify, ...client, connectionConfig: shop });
+  await addDirectly(service, workspace, { ...calendar }); // a draft is not set up
+
+  const statusOf = async (args: Record<string, unknown>) => {
+    const { status, connector } = resultOf<ConnectorRequestAnswer>(
+      await chat.call('add_connector', { kind: 'APP_USER', ...args }),
+    );
+    return [status, connector?.id];
+  };
+  const wanted = { providerKey: ' Custom', scopes: ['read'] };
+  const waiting = ['WAITING_FOR_PERSON', undefined];
+  expect(await statusOf({ ...wanted, custom: { issuer } })).toEqual(['ALREADY_SET_UP', byIssuer.connector.id]);
+  expect(await statusOf({ ...wanted, custom: endpoints })).toEqual(['ALREADY_SET_UP', byEndpoints.connector.id]);
+  expect(await statusOf({ ...wanted, custom: { issuer: 'https://other.example.com' } })).toEqual(waiting);
+  const otherToken = { ...endpoints, tokenUrl: 'https://two.example.com/token' };
+  expect(await statusOf({ ...wanted, custom: otherToken })).toEqual(waiting);
+  expect(await statusOf({ ...wanted, custom: { issuer }, scopes: ['admin'] })).toEqual(waiting);
+  expect(await statusOf({ ...wanted, custom: { issuer }, another: true })).toEqual(waiting);
+  expect(await statusOf({ ...wanted, custom: { issuer }, kind: 'SHARED' })).toEqual(waiting);
+  expect(await chat.call('add_connector', { ...wanted, kind: 'APP_USER' })).toMatchObject({
+    error: { code: 'VALIDATION', fields: [{ path: 'input.custom' }] },
+  });
+  expect(await statusOf({ ...shopify, connectionConfig: shop })).toEqual(['ALREADY_SET_UP', ofShop.connector.id]);
+  const otherShop = [{ name: 'shop', value: 'second-shop' }];
+  expect(await statusOf({ ...shopify, connectionConfig: otherShop })).toEqual(waiting);
+  expect(await statusOf(calendar)).toEqual(waiting);
 });
 
 test('51. edits and deletions that concern users are confirmed first, by the person where the client can ask', async () => {
@@ -210,6 +339,10 @@ test('51. tools say what they do, pages follow each other, and the documentation
   const { providers } = resultOf<{ providers: object[] }>(await chat.call('list_providers', { key: 'slack' }));
   expect(providers).toMatchObject([{ key: 'slack', scopes: expect.any(Array), setupSteps: expect.any(Array) }]);
   expect(await chat.call('list_providers', { key: 'none' })).toMatchObject({ error: { code: 'NOT_FOUND' } });
+  for (const tool of ['list_providers', 'list_connectors', 'list_apps']) {
+    const { error } = await chat.call(tool, { after: 'nonsense' });
+    expect([tool, error]).toMatchObject([tool, { code: 'VALIDATION', message: expect.stringContaining('no cursor') }]);
+  }
 
   const { resources } = await client.listResources();
   const pages = readdirSync('docs/troubleshooting').map((name) => `docs://pages/troubleshooting/${name}`);

@@ -2,14 +2,15 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { ElicitRequestSchema, type ElicitResult } from '@modelcontextprotocol/sdk/types.js';
 import { onTestFinished } from 'vitest';
+import type { Overrides } from '../../src/app.ts';
 import { createWorkspace, startService, type TestWorkspace } from './harness.ts';
 import { freePort } from './ports.ts';
 
 /** A service that listens. Without Redis: then it is the only instance, and can ask in the chat. */
-export async function startListening(env: Record<string, string> = {}) {
+export async function startListening(env: Record<string, string> = {}, overrides: Overrides = {}) {
   const port = await freePort();
   const url = `http://localhost:${port}`;
-  const service = await startService({ PORT: String(port), PUBLIC_URL: url, REDIS_URL: '', ...env });
+  const service = await startService({ PORT: String(port), PUBLIC_URL: url, REDIS_URL: '', ...env }, overrides);
   await service.app.listen();
   return { service, url };
 }
@@ -25,6 +26,8 @@ export interface ChatOptions {
   /** How the person answers; without it the client can ask them nothing. */
   answer?: (question: Question) => ElicitResult | Promise<ElicitResult>;
   name?: string;
+  /** How a request is sent, where not over the network. */
+  send?: (request: Request) => Promise<Response>;
 }
 
 export interface ToolAnswer {
@@ -33,7 +36,11 @@ export interface ToolAnswer {
 }
 
 /** A chat: the SDK's own client, over HTTP. Everything that goes to and fro is in `transcript`. */
-export async function openChat(url: string, key: string, { answer, name = 'test-chat' }: ChatOptions = {}) {
+export async function openChat(
+  url: string,
+  key: string,
+  { answer, name = 'test-chat', send = fetch }: ChatOptions = {},
+) {
   const transcript: string[] = [];
   const asked: Question[] = [];
   const readings: Promise<unknown>[] = [];
@@ -49,7 +56,7 @@ export async function openChat(url: string, key: string, { answer, name = 'test-
     requestInit: { headers: { authorization: `Bearer ${key}` } },
     async fetch(input, init) {
       if (typeof init?.body === 'string') transcript.push(init.body);
-      const response = await fetch(input, init);
+      const response = await send(new Request(input, init));
       readings.push(
         response
           .clone()
