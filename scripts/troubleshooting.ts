@@ -6,7 +6,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type FailureName, failures, valueLabels } from '../src/failures/failures.ts';
+import { type Failure, type FailureName, failures, valueLabels } from '../src/failures/failures.ts';
 import type { RemedyActor } from '../src/lib/domain-error.ts';
 
 const folder = fileURLToPath(new URL('../docs/troubleshooting/', import.meta.url));
@@ -20,11 +20,15 @@ const note = '<!-- Written by `npm run troubleshooting` from src/failures/failur
 const names = Object.keys(failures) as FailureName[];
 
 const fileOf = (name: FailureName) => `${name.toLowerCase().replaceAll('_', '-')}.md`;
-const fill = (text: string) => text.replaceAll('{retryAfterSeconds}', 'so many');
+const fill = (text: string) =>
+  text
+    .replaceAll('{retryAfterSeconds}', 'so many')
+    .replaceAll('{enterClient}', "editConnector, or with setOperatorClient where the client is the operator's");
 const numbered = (steps: readonly string[]) => steps.map((step, index) => `${index + 1}. ${fill(step)}`).join('\n');
 
 function page(name: FailureName): string {
-  const { title, code, sentence, when, actor, steps, values } = failures[name];
+  const { title, code, sentence, when, actor, isOfClient, steps, values }: Failure = failures[name];
+  const operator = isOfClient ? `; where the connector uses the operator's client, ${actors.OPERATOR}` : '';
   const pasted = values.map((value) => `\`${valueLabels[value]}\``).join(', ');
   return `${note}
 
@@ -32,7 +36,7 @@ function page(name: FailureName): string {
 
 > ${fill(sentence)}
 
-Code \`${code}\`. Who has to act: ${actors[actor]}.
+Code \`${code}\`. Who has to act: ${actors[actor]}${operator}.
 
 ## When it happens
 
@@ -47,8 +51,8 @@ ${pasted && `\nThe exact values come with the failure, as far as they are known 
 }
 
 const rows = names.map((name) => {
-  const { title, code, actor } = failures[name];
-  return `| [${title}](${fileOf(name)}) | \`${code}\` | ${actor} |`;
+  const { title, code, actor, isOfClient }: Failure = failures[name];
+  return `| [${title}](${fileOf(name)}) | \`${code}\` | ${actor}${isOfClient ? ' (OPERATOR for its own client)' : ''} |`;
 });
 const index = `${note}
 

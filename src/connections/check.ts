@@ -14,13 +14,12 @@ import type { AuthorizationServer } from '../oauth/authorization-server.ts';
 import { OAuthError, type OAuthVerdict } from '../oauth/failure.ts';
 import type { ProviderFetch } from '../oauth/fetch.ts';
 import { type Acceptance, probeAddress, probeClient, probeRedirectUris, type Silence } from '../oauth/probe.ts';
-import { findProvider } from '../providers/catalogue.ts';
 import { actorOf, recordAct } from '../workspaces/audit.ts';
 import type { Caller } from '../workspaces/caller.ts';
 import { RateLimitedError } from '../workspaces/errors.ts';
 import { findSwitchedOff, findWorkspaceApps } from '../workspaces/store.ts';
 import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
-import { flowError, ProviderUnavailableError } from './errors.ts';
+import { clientFacts, flowError, ProviderUnavailableError } from './errors.ts';
 import { clientOf } from './grant.ts';
 import * as store from './store.ts';
 
@@ -190,11 +189,7 @@ async function runCheck(deps: CheckDeps, connector: Connector, timeoutMs: number
     },
     { name: 'TOKEN', url: server.tokenUrl, problem: problemOf(server.tokenUrl, silences.token) },
   ];
-  const docsUrl = findProvider(connector.providerKey)?.docsUrl;
-  const facts: FailureFacts = {
-    ...(connector.clientId && { clientId: connector.clientId }),
-    ...(docsUrl && { docsUrl }),
-  };
+  const facts = clientFacts(connector);
   const refused = redirectUris.filter(({ acceptance }) => acceptance === 'REFUSED').map(({ uri }) => uri);
   return {
     endpoints,

@@ -8,7 +8,6 @@ import type { DomainError } from '../lib/domain-error.ts';
 import { globalId } from '../lib/global-id.ts';
 import { Secret, sha256Hex } from '../lib/secret.ts';
 import { buildAuthorizationUrl, newNonce, newPkce, newState } from '../oauth/authorization.ts';
-import { findProvider } from '../providers/catalogue.ts';
 import { type Caller, type CallerApp, requireUser } from '../workspaces/caller.ts';
 import { RateLimitedError, ValidationError } from '../workspaces/errors.ts';
 import { callbackOrigin, readOrigin, resolveReturnTo } from '../workspaces/origin.ts';
@@ -16,7 +15,7 @@ import type { RateLimiter } from '../workspaces/rate-limits.ts';
 import { findApp } from '../workspaces/store.ts';
 import { failFlow } from './audit.ts';
 import { connectionId } from './connection.ts';
-import { flowError, withFacts } from './errors.ts';
+import { clientFacts, flowError, withFacts } from './errors.ts';
 import { type EstablishDeps, establish, flowConnector, flowOwner, usableConnector } from './establish.ts';
 import { asDomainError, askProvider, errorResponse } from './provider-failure.ts';
 import * as store from './store.ts';
@@ -232,12 +231,10 @@ export function pageWithoutFlow(error: DomainError): CallbackOutcome {
 async function explained(deps: ConnectDeps, flow: PendingFlow, error: unknown): Promise<DomainError> {
   const known = asDomainError(error);
   const [connector] = await store.findConnectors(deps.db, [flow.connectorId], [flow.workspaceId]);
-  const provider = findProvider(connector?.providerKey ?? '');
   return withFacts(known, {
     redirectUris: [flow.redirectUri],
     scopes: flow.requestedScopes,
-    ...(connector?.clientId && { clientId: connector.clientId }),
-    ...(provider && { docsUrl: provider.docsUrl }),
+    ...(connector && clientFacts(connector)),
   });
 }
 

@@ -1,6 +1,7 @@
 import { type FailureFacts, type FailureName, failures } from '../failures/failures.ts';
 import { failure } from '../failures/tell.ts';
 import { DomainError, type Remedy, remedy } from '../lib/domain-error.ts';
+import { findProvider } from '../providers/catalogue.ts';
 import { ValidationError } from '../workspaces/errors.ts';
 import type { ReconnectReason } from './connection.ts';
 
@@ -137,6 +138,21 @@ export function flowError(name: FlowFailure, facts: FailureFacts = {}): DomainEr
 /** Whether a name is that of a failed flow. */
 export function isFlowFailure(name: string): name is FlowFailure {
   return name in flowErrors;
+}
+
+/** What there is to compare at the provider about the client that a connector uses, and whose it is. */
+export function clientFacts(connector: {
+  providerKey: string;
+  clientId: string | null;
+  operatorClientId: string | null;
+}): FailureFacts {
+  const clientId = connector.operatorClientId ?? connector.clientId;
+  const docsUrl = findProvider(connector.providerKey)?.docsUrl;
+  return {
+    clientIsOperators: connector.operatorClientId !== null,
+    ...(clientId && { clientId }),
+    ...(docsUrl && { docsUrl }),
+  };
 }
 
 /** The same error with what is known where it happened, so that there is something to paste. Another error stays as it is. */

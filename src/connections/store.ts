@@ -400,12 +400,13 @@ export interface EndedFlow {
   createdAt: Date;
   failure: string | null;
   clientId: string | null;
+  operatorClientId: string | null;
   providerKey: string;
 }
 
 const endedFlow = Prisma.sql`
   flow."connectorId", flow."redirectUri", flow."requestedScopes", flow."createdAt", flow.failure,
-  connector."clientId", connector."providerKey"
+  connector."clientId", connector."operatorClientId", connector."providerKey"
   FROM pending_flow flow JOIN connector ON connector.id = flow."connectorId"`;
 const hasEnded = (startedBefore: Date) => Prisma.sql`
   (flow.failure IS NOT NULL

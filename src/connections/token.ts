@@ -26,7 +26,7 @@ import type { NoteTokenRead } from '../workspaces/audit-reads.ts';
 import type { RateLimiter } from '../workspaces/rate-limits.ts';
 import { actOn, auditedRead } from './audit.ts';
 import { connectionId, refreshDecision, type TokenDemand } from './connection.ts';
-import { NotConnectedError, ProviderUnavailableError, ReconnectRequiredError } from './errors.ts';
+import { clientFacts, NotConnectedError, ProviderUnavailableError, ReconnectRequiredError } from './errors.ts';
 import { keptOf, openToken } from './grant.ts';
 import type { Refresh } from './refresh.ts';
 import { type ConnectionView, viewConnection } from './status.ts';
@@ -168,7 +168,8 @@ async function readTokenOf(
       case 'refresh-and-serve': {
         const outcome = await deps.refresh(key.connectionId, credential.version);
         if (outcome.kind === 'unavailable') {
-          throw new ProviderUnavailableError(outcome.retryAfterSeconds, { misconfigured: outcome.misconfigured });
+          const { retryAfterSeconds, misconfigured } = outcome;
+          throw new ProviderUnavailableError(retryAfterSeconds, { misconfigured, ...clientFacts(row.connector) });
         }
         break;
       }

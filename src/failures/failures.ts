@@ -9,13 +9,15 @@ export interface FailureFacts {
   host?: string;
   provider?: string;
   retryAfterSeconds?: number;
+  /** Whether the connector uses the client that the operator holds at the provider, which no admin can mend. */
+  clientIsOperators?: boolean;
   /** Where the provider documents it. */
   docsUrl?: string;
 }
 
-export type FailureValue = Exclude<keyof FailureFacts, 'retryAfterSeconds' | 'docsUrl'>;
+export type FailureValue = Exclude<keyof FailureFacts, 'retryAfterSeconds' | 'clientIsOperators' | 'docsUrl'>;
 
-/** What people read of a failure, in one language. `{retryAfterSeconds}` is filled in. */
+/** What people read of a failure, in one language. `{retryAfterSeconds}` and `{enterClient}`, a mutation, are filled in. */
 export interface FailureText {
   title: string;
   sentence: string;
@@ -23,12 +25,14 @@ export interface FailureText {
   steps: readonly string[];
 }
 
-interface Failure extends FailureText {
+export interface Failure extends FailureText {
   /** The code that programs get. Two failures of one code ask for different acts. */
   code: string;
   /** When it happens, for the documentation. */
   when: string;
   actor: RemedyActor;
+  /** It is mended at the OAuth client: where that is the operator's, the operator has to act. */
+  isOfClient?: true;
   /** The exact values that it comes with, as far as they are known where it happens. */
   values: readonly FailureValue[];
 }
@@ -44,6 +48,7 @@ export const failures = {
     sentence: 'The provider does not accept the redirect URI.',
     when: 'The redirect URI of the flow is not among those that the OAuth app at the provider lists. Providers compare letter by letter: http and https, a trailing slash and the port all count. Most providers show an error page of their own then and never send the browser back; `checkConnector` finds out about those.',
     actor: 'ADMIN',
+    isOfClient: true,
     values: ['redirectUris', 'clientId'],
     steps: [
       "Open the OAuth app in the provider's developer settings.",
@@ -58,6 +63,7 @@ export const failures = {
       'A connection was begun, and the provider has not sent the browser back. Mostly the redirect URI is not registered there.',
     when: 'A flow was begun at least a minute ago and its callback was never opened. The person may have closed the window; else the provider has stopped on a page of its own, which mostly names the redirect URI or an account that the OAuth app does not allow. Members find such flows in `Connector.flowProblems`, and the person in `AppUserConnection.flowProblem`.',
     actor: 'ADMIN',
+    isOfClient: true,
     values: ['redirectUris', 'clientId'],
     steps: [
       "If the provider's page named the redirect URI: add the redirect URI below to the OAuth app, letter by letter.",
@@ -84,10 +90,11 @@ export const failures = {
     sentence: "The provider does not accept the connector's client id or client secret.",
     when: 'The provider answers invalid_client or unauthorized_client, or a word of its own for it: the id or the secret was copied incompletely, belongs to another OAuth app, was rotated or deleted there, or the app may not use the authorization code grant.',
     actor: 'ADMIN',
+    isOfClient: true,
     values: ['clientId'],
     steps: [
       "Copy client id and client secret again from the provider's settings.",
-      'Enter both with editConnector.',
+      'Enter both with {enterClient}.',
       'Press Connect again.',
     ],
   },
@@ -119,6 +126,7 @@ export const failures = {
     sentence: "The provider does not allow this account to use the connector's OAuth app.",
     when: 'The OAuth app is in testing mode, is internal to one organisation, or needs the approval of an administrator at the provider (Google’s org_internal and admin_policy_enforced, Microsoft’s AADSTS90094 and AADSTS50105, Salesforce’s OAUTH_APP_BLOCKED). Google shows a page of its own to accounts that are no test users, and never sends the browser back.',
     actor: 'ADMIN',
+    isOfClient: true,
     values: ['clientId'],
     steps: [
       "Add the account to the test users in the provider's settings, or publish the OAuth app.",

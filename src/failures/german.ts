@@ -35,7 +35,7 @@ export const germanFailures: Record<FailureName, FailureText> = {
     sentence: 'Der Anbieter erkennt Client-ID oder Client-Secret des Connectors nicht an.',
     steps: [
       'Kopieren Sie Client-ID und Client-Secret noch einmal aus den Einstellungen des Anbieters.',
-      'Tragen Sie beide mit editConnector ein.',
+      'Tragen Sie beide mit {enterClient} ein.',
       'Klicken Sie noch einmal auf „Verbinden“.',
     ],
   },

@@ -1,5 +1,6 @@
 import type { KnownFailure, Remedy } from '../lib/domain-error.ts';
 import {
+  type Failure,
   type FailureFacts,
   type FailureName,
   type FailureText,
@@ -26,14 +27,18 @@ export interface ToldFailure {
 }
 
 function tell(name: FailureName, facts: FailureFacts, language: Language): ToldFailure {
-  const { actor, values } = failures[name];
+  const { actor, isOfClient, values }: Failure = failures[name];
+  const isOperators = isOfClient === true && facts.clientIsOperators === true;
   const { title, sentence, steps } = texts[language].failures[name];
-  const fill = (text: string) => text.replace('{retryAfterSeconds}', String(facts.retryAfterSeconds ?? 30));
+  const fill = (text: string) =>
+    text
+      .replace('{retryAfterSeconds}', String(facts.retryAfterSeconds ?? 30))
+      .replace('{enterClient}', isOperators ? 'setOperatorClient' : 'editConnector');
   return {
     title,
     message: fill(sentence),
     remedy: {
-      actor,
+      actor: isOperators ? 'OPERATOR' : actor,
       steps: steps.map(fill),
       values: values.flatMap((value) =>
         [facts[value] ?? []].flat().map((text) => ({ label: texts[language].labels[value], value: text })),

@@ -144,6 +144,10 @@ body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 s
   border-radius: 8px; }
 #subject { flex: 1; color: var(--soft); overflow: hidden; text-overflow: ellipsis; }
 .graphiql-tab { transform: none !important; }
+@media (prefers-color-scheme: light) { #graphiql .graphiql-container { --color-info: 208, 100%, 36%; --color-warning: 36, 100%, 26%;
+  --color-success: 158, 60%, 26%; --color-secondary: 242, 51%, 50%; } }
+#graphiql :is(.graphiql-doc-explorer-type-name, .graphiql-doc-explorer-field-name) { text-decoration: underline; }
+#graphiql :is(button, a):focus-visible { outline: 3px solid var(--accent); }
 #graphiql .line-numbers { color: var(--soft) !important; }
 #graphiql .graphiql-session-header-right span, #graphiql .graphiql-logo { color: var(--soft); }
 `;

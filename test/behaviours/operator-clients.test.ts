@@ -15,6 +15,7 @@ import {
   sharedOf,
   startShared,
 } from '../support/shared-account.ts';
+import { returnOf } from '../support/journey.ts';
 import { recordSql } from '../support/sql-log.ts';
 import { listen, openSse } from '../support/streams.ts';
 import { watchTokens } from '../support/token-endpoint.ts';
@@ -144,6 +145,74 @@ test('59. a shared connector without a client of its own connects, refreshes and
   const flow = await startShared(at, await stage.page('anna', publicUrl)); // on the service's own page the cookie does
   expect(flow.binding).toBe('COOKIE');
   expect(await openBack(at, flow)).toMatchObject({ connection_status: 'connected' });
+});
+
+test('59. what the provider refuses of the operator’s client is for the operator to mend, wherever it is told', async () => {
+  const stage = await setConnected();
+  const { service, workspace, provider, client, connector, app } = stage;
+  provider.changeClientSecret('rotated-secret-of-the-tests', client.clientId);
+  const userError = '... on UserError { code remedy { actor steps values { value } } }';
+  const refused = (...values: string[]) => ({
+    code: 'INVALID_CLIENT',
+    remedy: {
+      actor: 'OPERATOR',
+      steps: [
+        "Copy client id and client secret again from the provider's settings.",
+        'Enter both with setOperatorClient.',
+        'Press Connect again.',
+      ],
+      values: values.map((value) => ({ value })),
+    },
+  });
+
+  const flow = await startShared(stage, await stage.page('ben', stage.publicUrl), { takeOver: true });
+  const page = await flow.browser.open(service, flow.back);
+  expect(returnOf(page).params).toMatchObject({ connection_error: 'INVALID_CLIENT' });
+  service.clock.advance(expiredMs);
+  const read = await service.graphql(
+    `query ($id: ID!) { sharedConnection(connectorId: $id) { __typename ${userError} } }`,
+    { id: connector.id },
+    { authorization: `Bearer ${app.key}` },
+  );
+  const { remedy } = refused(client.clientId);
+  expect(field(read, 'sharedConnection')).toMatchObject({ code: 'PROVIDER_UNAVAILABLE', remedy });
+  const checked = await service.graphql(
+    `mutation ($id: ID!) { checkConnector(input: { connectorId: $id }) { ... on CheckConnectorPayload { problems { ${userError} } } } }`,
+    { id: connector.id },
+    workspace.owner,
+  );
+  expect(field(checked, 'checkConnector')).toEqual({ problems: [refused(client.clientId)] });
+  const answer = await service.graphql(
+    `query ($id: ID!) { connector(id: $id) { problem { ${userError} } flowProblems { problem { ${userError} } } } }`,
+    { id: connector.id },
+    workspace.owner,
+  );
+  expect(field(answer, 'connector')).toEqual({
+    problem: refused(client.clientId),
+    flowProblems: [{ problem: refused(client.clientId) }],
+  });
+});
+
+test('59. the callback’s page tells whoever runs the service that the operator’s client is refused, in both languages', async () => {
+  const stage = await setConnected();
+  const { service, workspace, provider, client, publicUrl } = stage;
+  // without a live origin there is no page of the app to go back to
+  const app = await createTestApp(service, workspace, [{ kind: 'PREVIEW', origin: 'https://preview.example.com' }]);
+  provider.changeClientSecret('rotated-secret-of-the-tests', client.clientId);
+  for (const [language, sentences] of [
+    ['en', ['This is for whoever runs this service.', 'Enter both with setOperatorClient.']],
+    ['de', ['die diesen Dienst betreibt', 'Tragen Sie beide mit setOperatorClient ein.']],
+  ] as const) {
+    const flow = await startShared({ ...stage, app }, await stage.page('anna', publicUrl));
+    const cookie = [...flow.browser.cookies].map((pair) => pair.join('=')).join('; ');
+    const response = await service.app.fetch(
+      new Request(flow.back, { headers: { cookie, 'accept-language': language } }),
+    );
+    const html = await response.text();
+    for (const sentence of sentences) expect(html).toContain(sentence);
+    expect(html).toContain(client.clientId);
+    expect(html).not.toContain('editConnector');
+  }
 });
 
 test('59. another client of the operator’s asks for new consent, none blocks, the same one heals; streams hear of it, and it costs the same for all', async () => {

@@ -118,6 +118,9 @@ async function begin(
   return { flow, back: await consentAt(flow.redirectUrl, consent) };
 }
 
+/** A text of the table as it is told. */
+const filled = (text: string) => text.replace('{retryAfterSeconds}', '30').replace('{enterClient}', 'editConnector');
+
 function expectPage(
   page: { status: number; result: string; html: string },
   name: keyof typeof failures,
@@ -125,9 +128,10 @@ function expectPage(
 ) {
   const { code, title, sentence, steps } = failures[name];
   expect([name, page.status, page.result]).toEqual([name, 400, code]);
-  const text = page.html.replaceAll('&#39;', "'").replaceAll('in 30 seconds', 'in {retryAfterSeconds} seconds');
-  for (const part of ['<html lang="en">', `<h1>${title}</h1>`, `<p>${sentence}</p>`]) expect(text).toContain(part);
-  for (const step of steps) expect(text).toContain(`<li>${step}</li>`);
+  const text = page.html.replaceAll('&#39;', "'");
+  for (const part of ['<html lang="en">', `<h1>${title}</h1>`, `<p>${filled(sentence)}</p>`])
+    expect(text).toContain(part);
+  for (const step of steps) expect(text).toContain(`<li>${filled(step)}</li>`);
   expect([...text.matchAll(/<dd><code>([^<]*)<\/code>/g)].map(([, value]) => value)).toEqual(values);
 }
 
@@ -135,8 +139,8 @@ function expectTold(told: Told, name: keyof typeof failures, values: string[]) {
   const { code, sentence, actor, steps } = failures[name];
   expect(told).toMatchObject({
     code,
-    message: sentence.replace('{retryAfterSeconds}', '30'),
-    remedy: { actor, steps: steps.map((step) => step.replace('{retryAfterSeconds}', '30')) },
+    message: filled(sentence),
+    remedy: { actor, steps: steps.map(filled) },
   });
   expect(told.remedy.values.map(({ value }) => value)).toEqual(values);
 }

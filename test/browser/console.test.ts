@@ -26,8 +26,11 @@ vi.setConfig({ testTimeout: 120_000 });
 const openBrowser = useChromium();
 
 /** A page that tells what its policy has refused. */
-async function openConsole(url: string): Promise<{ page: Page; refused: string[] }> {
-  const page = await openBrowser({ colorScheme: 'dark' });
+async function openConsole(
+  url: string,
+  colorScheme: 'dark' | 'light' = 'dark',
+): Promise<{ page: Page; refused: string[] }> {
+  const page = await openBrowser({ colorScheme });
   const refused: string[] = [];
   page.on('console', (message) => {
     if (/content security policy|refused to/i.test(message.text())) refused.push(message.text());
@@ -41,11 +44,6 @@ async function signIn(page: Page, credential: string): Promise<void> {
   await page.keyboard.press('Enter');
 }
 
-/** The rules of axe-core that a part of the page breaks. */
-async function axe(page: Page, part = 'body'): Promise<string[]> {
-  return (await violations(page, part)).map((found) => found.slice(0, found.indexOf(':')));
-}
-
 test('the console signs a member in with a workspace key, without the playground, and runs the tasks as they are', async () => {
   const service = await startService({ GRAPHIQL: 'false' });
   const workspace = await createWorkspace(service);
@@ -54,11 +52,11 @@ test('the console signs a member in with a workspace key, without the playground
   expect((await fetch(`${url}/graphql`, { headers: { accept: 'text/html' } })).status).toBe(405);
   const { page, refused } = await openConsole(url);
   const fault = page.getByRole('alert');
-  expect(await axe(page)).toEqual([]);
+  expect(await violations(page)).toEqual([]);
 
   await signIn(page, 'wsk_unknown');
   await expect.poll(() => fault.innerText(), SHOWN).toBe('The workspace key is not known or was revoked.');
-  expect(await axe(page)).toEqual([]);
+  expect(await violations(page)).toEqual([]);
   await signIn(page, app.key);
   await expect.poll(() => fault.innerText(), SHOWN).toContain('The key of an app cannot sign in here.');
   expect(await page.evaluate('JSON.stringify(sessionStorage)')).toBe('{}');
@@ -99,10 +97,6 @@ test('the console signs a member in with a workspace key, without the playground
     },
   });
 
-  expect(await axe(page, '#signed-in > header')).toEqual([]);
-  // GraphiQL's own, as its package brings it: the grey of comments, and buttons inside of its tabs
-  expect(await axe(page, '#graphiql')).toEqual(['color-contrast', 'nested-interactive']);
-
   // what is typed stays in the page, and the key in the tab
   await write(page, '{ __typename }');
   expect(await storage(page)).not.toMatch(/wsk_|__typename|Connector_/);
@@ -112,6 +106,69 @@ test('the console signs a member in with a workspace key, without the playground
   await page.getByRole('button', { name: 'Sign in' }).waitFor(SHOWN);
   expect(await page.evaluate('JSON.stringify(sessionStorage)')).toBe('{}');
   expect(refused).toEqual([]);
+});
+
+/** What has the focus, by its name. */
+function focused(page: Page): Promise<unknown> {
+  return page.evaluate('document.activeElement.ariaLabel ?? document.activeElement.innerText');
+}
+
+test('the console keeps nobody out: signed in, with an answer, in each of its panels and dialogs, in dark and light', async () => {
+  const service = await startService();
+  const workspace = await createWorkspace(service);
+  const { url } = await service.app.listen();
+  for (const colorScheme of ['dark', 'light'] as const) {
+    const { page } = await openConsole(url, colorScheme);
+    const check = async (state: string) =>
+      expect([colorScheme, state, ...(await violations(page))]).toEqual([colorScheme, state]);
+    const open = (name: string) => page.getByRole('button', { name }).click();
+    await signIn(page, workspace.ownerKey);
+    await run(page, 'Overview');
+    await check('an answer');
+    await open('Show Documentation Explorer');
+    await page.getByRole('link', { name: 'Query', exact: true }).click();
+    await page.getByRole('link', { name: 'providers', exact: true }).click();
+    await page.getByText('Arguments').waitFor(SHOWN);
+    await check('documentation');
+    await open('Show GraphiQL Explorer');
+    await page.getByLabel('Kind of operation').waitFor(SHOWN);
+    await check('explorer');
+    for (const name of ['Open short keys dialog', 'Open settings dialog']) {
+      await open(name);
+      await page.getByRole('dialog').waitFor(SHOWN);
+      await check(name);
+      await page.keyboard.press('Escape');
+    }
+    // the editors follow the system as the rest does
+    await page.emulateMedia({ colorScheme: colorScheme === 'dark' ? 'light' : 'dark' });
+    await check('the other scheme');
+  }
+});
+
+test('with the keyboard alone a task of the console is opened, told as the open one, and closed by its name', async () => {
+  const service = await startService();
+  const workspace = await createWorkspace(service);
+  const { url } = await service.app.listen();
+  const { page } = await openConsole(url);
+  await signIn(page, workspace.ownerKey);
+  const task = (name: string) => page.getByRole('button', { name, exact: true });
+  const current = () => page.locator('[aria-current]').allInnerTexts();
+  const tabTo = async (name: string) => {
+    for (let presses = 0; (await focused(page)) !== name; presses += 1) {
+      if (presses > 60) throw new Error(`The Tab key does not lead to ${name}.`);
+      await page.keyboard.press('Tab');
+    }
+  };
+  await execute(page).waitFor(SHOWN);
+  await expect.poll(current, SHOWN).toEqual(['Overview']);
+  await page.locator('#workspace').focus();
+  await tabTo('Providers');
+  expect(await page.evaluate('getComputedStyle(document.activeElement).outline')).toContain('solid 3px');
+  await page.keyboard.press('Enter');
+  await expect.poll(current, SHOWN).toEqual(['Providers']);
+  await tabTo('Close Providers');
+  await page.keyboard.press('Enter');
+  await expect.poll(() => task('Providers').count(), SHOWN).toBe(0);
 });
 
 test('38, 44. the console signs a person in with their admin token, and watches the account that an app shares', async () => {

@@ -12,13 +12,12 @@ import {
 } from '../../connectors/manage.ts';
 import { type ConnectorEditPreview as Preview, previewConnectorEdit } from '../../connectors/preview.ts';
 import { connectionId } from '../../connections/connection.ts';
-import { flowError } from '../../connections/errors.ts';
+import { clientFacts, flowError } from '../../connections/errors.ts';
 import {
   loadOwnFlowProblems,
   loadFlowProblems,
   type FlowProblem as ConnectFlowProblem,
 } from '../../connections/flow-problem.ts';
-import { findProvider } from '../../providers/catalogue.ts';
 import { globalId, idOf } from '../../lib/global-id.ts';
 import { callingApp, callingUser } from '../../workspaces/caller.ts';
 import { countUsers } from '../../workspaces/errors.ts';
@@ -131,15 +130,21 @@ export const Connector = builder.prismaNode('Connector', {
       type: UserError,
       nullable: true,
       description:
-        'What the provider last refused of the connector itself, with what an admin can do about it; null where nothing. Its users stay connected meanwhile. For members.',
-      select: { id: true, refusal: true, workspaceId: true, providerKey: true, clientId: true, scopes: true },
-      resolve: async ({ refusal, clientId, scopes, ...connector }, _args, context) => {
+        'What the provider last refused of the connector itself, with what an admin, or the operator whose client it is, can do about it; null where nothing. Its users stay connected meanwhile. For members.',
+      select: {
+        id: true,
+        refusal: true,
+        workspaceId: true,
+        providerKey: true,
+        clientId: true,
+        operatorClientId: true,
+        scopes: true,
+      },
+      resolve: async ({ refusal, scopes, ...connector }, _args, context) => {
         if (!refusal || !can(context.caller, 'workspace.view', connector.workspaceId)) return null;
         const apps = (await appsOf([connector], context))(connector.workspaceId);
         const redirectUris = redirectUrisOf(apps, context.features.publicUrl, connector).map(({ uri }) => uri);
-        const docsUrl = findProvider(connector.providerKey)?.docsUrl;
-        const facts = { redirectUris, scopes, ...(clientId && { clientId }), ...(docsUrl && { docsUrl }) };
-        return asValue(flowError(refusal, facts));
+        return asValue(flowError(refusal, { redirectUris, scopes, ...clientFacts(connector) }));
       },
     }),
     flowProblems: t.loadableList({

@@ -51,15 +51,73 @@ function memoryStorage() {
   };
 }
 
+/** Colours for what does not stand out from the editors' grounds as it comes (WCAG 1.4.3), by the theme that GraphiQL's is made from. */
+const legible = {
+  'vs-dark': {
+    rules: [
+      { token: 'comment', foreground: '93b97f' },
+      { token: 'annotation', foreground: 'e79a9a' },
+    ],
+    colors: { 'editorBracketHighlight.foreground2': '#e391df', 'editorBracketHighlight.foreground3': '#4db6ff' },
+  },
+  vs: {
+    rules: [
+      { token: 'number', foreground: '0a7a50' },
+      { token: 'annotation', foreground: '636363' },
+    ],
+    colors: { 'editorBracketHighlight.foreground2': '#287a28' },
+  },
+};
+
+/** Also follows the system's dark or light while the page is open: GraphiQL's style does, its editors would stay as they were. */
+function mendColours(editor) {
+  const { defineTheme } = editor;
+  const themes = {};
+  editor.defineTheme = (name, theme) => {
+    themes[theme.base] = name;
+    const { rules, colors } = legible[theme.base];
+    defineTheme(name, { ...theme, rules: [...theme.rules, ...rules], colors: { ...theme.colors, ...colors } });
+  };
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', ({ matches }) => {
+    editor.setTheme(themes[matches ? 'vs-dark' : 'vs']);
+  });
+}
+
+/**
+ * GraphiQL marks its tabs as ARIA's, which may hold nothing to press, and puts two buttons into each. They are a list of buttons:
+ * the one of the open task says so, and each that closes says what. Its explorer's choice of a new operation's kind has no name.
+ */
+function mendNames(graphiql) {
+  const mend = () => {
+    const list = graphiql.querySelector('.graphiql-tabs');
+    list?.removeAttribute('role');
+    for (const tab of list?.querySelectorAll('.graphiql-tab') ?? []) {
+      tab.removeAttribute('role');
+      tab.removeAttribute('aria-selected');
+      const open = tab.querySelector('.graphiql-tab-button');
+      if (tab.matches('.graphiql-tab-active')) open.setAttribute('aria-current', 'true');
+      else open.removeAttribute('aria-current');
+      tab.querySelector('.graphiql-tab-close')?.setAttribute('aria-label', `Close ${open.title}`);
+    }
+    for (const kind of graphiql.querySelectorAll('.graphiql-explorer-actions select'))
+      kind.ariaLabel = 'Kind of operation';
+  };
+  const attributeFilter = ['aria-selected', 'title'];
+  new MutationObserver(mend).observe(graphiql, { subtree: true, childList: true, attributeFilter });
+}
+
 let loading = null;
 
 /** Loads GraphiQL, once, from this service. */
 function loadGraphiql() {
   loading ??= new Promise((resolve, reject) => {
-    self.MonacoEnvironment = { globalAPI: false, getWorkerUrl: (_module, label) => asset(`worker-${label}.js`) };
+    self.MonacoEnvironment = { globalAPI: true, getWorkerUrl: (_module, label) => asset(`worker-${label}.js`) };
     const style = Object.assign(document.createElement('link'), { rel: 'stylesheet', href: asset('graphiql.css') });
     const script = Object.assign(document.createElement('script'), { src: asset('graphiql.js') });
-    script.onload = () => resolve(self.YogaGraphiQL);
+    script.onload = () => {
+      mendColours(self.monaco.editor);
+      resolve(self.YogaGraphiQL);
+    };
     script.onerror = () => reject(new Error('The editor could not be loaded. Try again in a moment.'));
     document.head.prepend(style);
     document.head.append(script);
@@ -88,6 +146,7 @@ async function signIn(credential) {
   element('signed-in').hidden = false;
   const values = valuesOf(chosen);
   const defaultTabs = tasks.map(({ query, variables }) => ({ query, variables: fill(variables, values) }));
+  mendNames(element('graphiql'));
   graphiql.renderYogaGraphiQL(element('graphiql'), {
     endpoint: '/graphql',
     method: 'POST',
@@ -99,6 +158,7 @@ async function signIn(credential) {
     isHeadersEditorEnabled: false,
     shouldPersistHeaders: false,
     storage: memoryStorage(),
+    forcedTheme: 'system', // the page around it knows no other
     onEditQuery: () => {}, // or it would write the query into the address
   });
 }
