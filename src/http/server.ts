@@ -117,7 +117,8 @@ export function createHttpServer(deps: {
   log: Logger;
   metrics: Metrics;
   addressOf: (request: IncomingMessage) => string | null;
-  isStopping: () => boolean;
+  /** Whether each connection is to end with its next answer. */
+  endsConnections: () => boolean;
 }): Server {
   const { websocket } = deps;
   const adapter = createServerAdapter<{ req?: IncomingMessage; exchange?: Exchange }>((request, { req, exchange }) =>
@@ -147,7 +148,7 @@ export function createHttpServer(deps: {
       const { method } = request;
       deps.log.info({ method, path, operation, outcome, status: response.statusCode, ms, ip, requestId }, 'request');
     });
-    if (deps.isStopping()) response.setHeader('Connection', 'close');
+    if (deps.endsConnections()) response.setHeader('Connection', 'close');
     void answer(request, response, exchange);
   });
   server.on('upgrade', (request, socket, head) => {
