@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
 import type { IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { setTimeout as wait } from 'node:timers/promises';
+import { type AddressInfo, Server as NetServer } from 'node:net';
+import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import type { PGlite } from '@electric-sql/pglite';
 import type { Redis } from 'ioredis';
 import { createWorker } from './background/worker.ts';
@@ -79,25 +79,46 @@ export interface App {
   fetch(request: Request): Promise<Response>;
   listen(): Promise<{ url: string }>;
   /**
-   * Takes no more requests, lets those under way finish, and closes everything in reverse. `graceful`: goes on answering for as long
-   * as a connection may rest, but ends each with its answer, and says that it is not ready: then no caller meets a closed one.
+   * Takes no more connections, lets requests under way finish, and closes everything in reverse. `graceful`: says first for a while
+   * that it is not ready, and lets connections that rest be ended from the other side, so that no caller meets a closed one.
    */
   stop(options?: { graceful?: boolean }): Promise<void>;
 }
 
 /** After how long a connection that nobody uses is closed. Whoever keeps connections, such as a proxy, must close them earlier. */
 const keepAliveMs = 5_000;
-const graceMs = keepAliveMs + 1_500;
+/** How long balancers have to see that an instance is about to end. */
+const graceMs = 5_000;
 const providerTimeoutMs = 10_000;
 /** A read that waits for a refresh, which waits for its provider. */
 const longestRequestMs = 35_000;
 const providerMaxBytes = 256 * 1024;
+
+/**
+ * Waits until no connection has come for a turn of the event loop, though not for ever. One is accepted a turn; those that still
+ * queue when the listener closes are reset by the kernel, and a proxy does not send a mutation again that it has already written.
+ */
+async function nobodyWaits(server: NetServer): Promise<void> {
+  const until = performance.now() + 1_000;
+  let came = true;
+  const note = () => {
+    came = true;
+  };
+  server.on('connection', note);
+  await turn();
+  while (came && performance.now() < until) {
+    came = false;
+    await turn();
+  }
+  server.off('connection', note);
+}
 
 /** Builds each part once, in order. What production needs is checked by parseConfig. */
 export async function createApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const log = overrides.log ?? createLogger(config.logLevel);
   let stopping = false;
   const isStopping = () => stopping;
+  let isGraceful = false;
   const closers: (() => unknown)[] = [];
 
   const tracing = config.tracesEndpoint
@@ -274,7 +295,17 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
         addressOf,
         headers,
       });
-      const server = createHttpServer({ router, tokenReads, websocket, log, metrics, tracing, isStopping, addressOf });
+      let isClosing = false;
+      const server = createHttpServer({
+        router,
+        tokenReads,
+        websocket,
+        log,
+        metrics,
+        tracing,
+        endsConnections: () => isClosing,
+        addressOf,
+      });
       server.keepAliveTimeout = keepAliveMs;
       await new Promise<void>((resolve, reject) => {
         server.once('error', (error: NodeJS.ErrnoException) => {
@@ -289,13 +320,18 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
         server.listen(config.port, config.host, resolve);
       });
       closers.push(async () => {
-        const closed = new Promise((resolve) => server.close(resolve));
+        if (isGraceful) await nobodyWaits(server);
+        isClosing = true;
+        // not node:http's own close(), which also ends connections that rest, into which a proxy may just be writing
+        const closed = new Promise((resolve) => NetServer.prototype.close.call(server, resolve));
+        const impatient = setTimeout(() => server.closeAllConnections(), longestRequestMs);
         events.close();
         await websocket.stop();
         (await mcpRoute)?.stop();
+        if (isGraceful) await Promise.race([closed, wait(keepAliveMs, undefined, { ref: false })]);
+        server.close();
         // a connection that was busy when closing began is kept alive after its answer
         const idle = setInterval(() => server.closeIdleConnections(), 100);
-        const impatient = setTimeout(() => server.closeAllConnections(), longestRequestMs);
         await closed;
         clearTimeout(impatient);
         clearInterval(idle);
@@ -304,6 +340,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     },
     async stop({ graceful = false } = {}) {
       stopping = true;
+      isGraceful = graceful;
       if (graceful) await wait(graceMs);
       for (const close of closers.splice(0).reverse()) await close();
     },

@@ -136,7 +136,8 @@ export function createHttpServer(deps: {
   metrics: Metrics;
   tracing: Tracing;
   addressOf: (request: IncomingMessage) => string | null;
-  isStopping: () => boolean;
+  /** Whether each connection is to end with its next answer. */
+  endsConnections: () => boolean;
 }): Server {
   const { websocket } = deps;
   const adapter = createServerAdapter<{ req?: IncomingMessage; exchange?: Exchange }>((request, { req, exchange }) =>
@@ -177,7 +178,7 @@ export function createHttpServer(deps: {
       const traced = span.traceId !== null && { traceId: span.traceId };
       deps.log.info({ method, path, operation, caller, outcome, status, ms, ip, requestId, ...traced }, 'request');
     });
-    if (deps.isStopping()) response.setHeader('Connection', 'close');
+    if (deps.endsConnections()) response.setHeader('Connection', 'close');
     void span.run(() => answer(request, response, exchange));
   });
   server.on('upgrade', (request, socket, head) => {

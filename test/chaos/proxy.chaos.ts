@@ -1,11 +1,13 @@
 import { describe, expect, inject, test, vi } from 'vitest';
 import type { Service } from '../support/harness.ts';
 import { connect, returnOf } from '../support/journey.ts';
+import { connectUser } from '../support/scene.ts';
 import { editConnector, setStage } from '../support/stage.ts';
 import { openSse, openWebSocket } from '../support/streams.ts';
 import { nginxIsMissing, startNginx } from './support/nginx.ts';
+import { startReads } from './support/load.ts';
 import { startFleet } from './support/processes.ts';
-import { useServices } from './support/rounds.ts';
+import { report, rounds, tally, useServices } from './support/rounds.ts';
 
 useServices();
 
@@ -67,5 +69,21 @@ describe.skipIf(nginxIsMissing())('behind nginx', () => {
     const output = () => instances.map((instance) => instance.output()).join('\n');
     await vi.waitUntil(() => output().includes('"ip":"127.0.0.1"'), patience);
     expect(output()).not.toContain('203.0.113.7');
+  });
+
+  test('an instance that stops under load loses no read', async () => {
+    for (let round = 0; round < rounds(5); round += 1) {
+      const { instances, stage } = await setScene();
+      await connectUser(stage, 'one');
+      const load = await startReads(stage, 'one', () => stage.service, 12);
+      await vi.waitUntil(() => load.outcomes.length > 100, patience);
+      expect(await instances[0].stop()).toBe(0);
+      const readWhile = load.outcomes.length;
+      await vi.waitUntil(() => load.outcomes.length > readWhile + 100, patience);
+      await load.stop();
+      report(`an instance stops behind nginx: ${tally(load.outcomes)}`);
+      expect(new Set(load.outcomes)).toEqual(new Set(['CurrentAppUserConnection']));
+      await instances[1].kill();
+    }
   });
 });

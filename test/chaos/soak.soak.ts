@@ -162,7 +162,7 @@ async function sample(world: World, beganAt: number): Promise<Sample[]> {
   while (!world.isOver) {
     await sleep(sampleMs);
     const dead = world.fleet.processes.find((service) => !service.isRunning());
-    if (dead) throw new Error(`a process of the service ended: ${dead.output().slice(-2_000)}`);
+    if (dead) throw new Error(`a process of the service ended with ${dead.end()}: ${dead.output().slice(-5_000)}`);
     const pool = await world.fleet.sql
       .query<{ count: number }>(
         `SELECT count(*)::int AS count FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,

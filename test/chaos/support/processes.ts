@@ -18,6 +18,8 @@ export interface ServiceProcess extends Service {
   /** Everything printed so far. */
   output(): string;
   isRunning(): boolean;
+  /** The exit code or the signal that it ended with; null while it runs. */
+  end(): number | NodeJS.Signals | null;
   /** The same service, spoken to at another address, such as a proxy's, and under another name. */
   at(url: string, host: string): Service;
   signal(name: NodeJS.Signals): void;
@@ -152,6 +154,7 @@ function serviceOf(
     output,
     at,
     isRunning: () => child.exitCode === null && child.signalCode === null,
+    end: () => child.exitCode ?? child.signalCode,
     signal: (name) => void child.kill(name),
     async kill() {
       child.kill('SIGKILL');
