@@ -232,9 +232,10 @@ function hosts(custom: CustomProvider | null): unknown {
 
 /** Whether both stand for the same service, however its other endpoints and the client are given. */
 export function isSameService(one: CustomProvider, other: CustomProvider): boolean {
-  if (one.type === 'discovery') return other.type === 'discovery' && one.issuer === other.issuer;
+  const isSame = (url: string, otherUrl: string) => new URL(url).href === new URL(otherUrl).href;
+  if (one.type === 'discovery') return other.type === 'discovery' && isSame(one.issuer, other.issuer);
   if (other.type === 'discovery') return false;
-  return one.authorizationUrl === other.authorizationUrl && one.tokenUrl === other.tokenUrl;
+  return isSame(one.authorizationUrl, other.authorizationUrl) && isSame(one.tokenUrl, other.tokenUrl);
 }
 
 /** Whether secrets would go elsewhere than before, so that the client secret must be entered again. */

@@ -7,7 +7,8 @@ import { openOwnersChat } from '../support/mcp.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-const cli = createRequire(import.meta.url).resolve('@modelcontextprotocol/inspector-cli');
+const require = createRequire(import.meta.url);
+const cli = require.resolve('@modelcontextprotocol/inspector-cli');
 
 test('51. the MCP Inspector’s command line lists the tools and calls them', async () => {
   const { url, workspace } = await openOwnersChat();

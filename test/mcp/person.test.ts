@@ -98,7 +98,7 @@ test('51. a person of several workspaces names the one that is meant; a session 
   await setRole(service, workspace, 'person-2', 'ADMIN');
   const chat = await openChat(url, await people.sign({ sub: 'person-1' }), { answer: () => ({ action: 'cancel' }) });
   const { error } = await chat.call('list_connectors');
-  const values = (error?.remedy as { values?: { value: string }[] }).values?.map(({ value }) => value);
+  const values = error?.remedy?.values.map(({ value }) => value);
   expect([error?.code, values?.sort()]).toEqual(['VALIDATION', [workspace.id, other.id].sort()]);
   resultOf(await chat.call('list_connectors', { workspaceId: other.id }));
 

@@ -20,7 +20,7 @@ import {
 import { startIssuer } from '../support/issuer.ts';
 import { connectUser, setScene } from '../support/scene.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 120_000 });
 
 interface ProviderPage {
   providers: { key: string }[];
@@ -255,6 +255,7 @@ test('51. what is set up already is for the same service, with the same settings
   const wanted = { providerKey: ' Custom', scopes: ['read'] };
   const waiting = ['WAITING_FOR_PERSON', undefined];
   expect(await statusOf({ ...wanted, custom: { issuer } })).toEqual(['ALREADY_SET_UP', byIssuer.connector.id]);
+  expect((await statusOf({ ...wanted, custom: { issuer: `${issuer}/` } }))[1]).toBe(byIssuer.connector.id);
   expect(await statusOf({ ...wanted, custom: endpoints })).toEqual(['ALREADY_SET_UP', byEndpoints.connector.id]);
   expect(await statusOf({ ...wanted, custom: { issuer: 'https://other.example.com' } })).toEqual(waiting);
   const otherToken = { ...endpoints, tokenUrl: 'https://two.example.com/token' };

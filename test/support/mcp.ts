@@ -32,7 +32,12 @@ export interface ChatOptions {
 
 export interface ToolAnswer {
   result?: Record<string, unknown>;
-  error?: { code: string; message: string; remedy: { steps: string[] } | null; [fact: string]: unknown };
+  error?: {
+    code: string;
+    message: string;
+    remedy: { steps: string[]; values: { value: string }[] } | null;
+    [fact: string]: unknown;
+  };
 }
 
 /** A chat: the SDK's own client, over HTTP. Everything that goes to and fro is in `transcript`. */
