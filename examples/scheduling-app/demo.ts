@@ -139,6 +139,7 @@ function describeDemo(demo: Demo): string {
   ${bold('Open')}
 ${row('App', demo.appUrl, 'sign in as Person one, press Connect')}
 ${row('GraphiQL', `${demo.serviceUrl}/graphql`, 'seven tabs, ready to run')}
+${row('Console', `${demo.serviceUrl}/console`, 'for the workspace’s admins: sign in with the workspace key')}
 ${row('Calendar', demo.providerUrl, 'the provider: who has access, and Revoke')}
 ${row('Task list', demo.taskProvider.url, 'another provider, with accounts of its own')}
 

@@ -65,6 +65,32 @@ test('21. everything from signing in to disconnecting works with the keyboard al
   await page.getByTestId('sign-in-person-two').waitFor(SHOWN);
 });
 
+test('21. the choice of a window, and all that happens in it, works with the keyboard alone; the page has the focus again when it is gone', async () => {
+  const demo = await startTestDemo();
+  const page = await openBrowser();
+  await page.goto(demo.appUrl);
+  await pressOn(page, 'sign-in-person-one');
+  await page.getByTestId('connect-button').first().waitFor(SHOWN);
+  await tabTo(page, 'input[name=mode]');
+  await page.keyboard.press('ArrowDown');
+  expect(await page.getByLabel('in a window').isChecked()).toBe(true);
+  const popupOn = async (testId: string) => {
+    const [popup] = await Promise.all([page.waitForEvent('popup'), pressOn(page, testId)]);
+    await pressOn(popup, 'account-blue');
+    return popup;
+  };
+  const denied = await popupOn('connect-button');
+  await Promise.all([denied.waitForEvent('close'), pressOn(denied, 'deny')]);
+  await calendar(page).getByTestId('failure').waitFor(SHOWN);
+  const allowed = await popupOn('connect-button');
+  await Promise.all([allowed.waitForEvent('close'), pressOn(allowed, 'allow')]);
+  await calendar(page).getByTestId('event-item').first().waitFor(SHOWN);
+  expect(page.url()).toBe(`${demo.appUrl}/`);
+  await expect.poll(() => focusedOn(page)).toBe('read-events-button');
+  await pressOn(page, 'disconnect-button');
+  await expect.poll(() => focusedOn(page)).toBe('connect-button');
+});
+
 test('17, 25, 26, 44. in every state the page keeps nobody out, in light and dark, wide and narrow: two connectors, one connected in a window, and the team’s account', async () => {
   const demo = await startTestDemo();
   const page = await openBrowser();
@@ -392,12 +418,17 @@ function focusedOn(page: Page): Promise<unknown> {
   return page.evaluate("document.activeElement?.dataset.testid ?? ''");
 }
 
+/** Goes to what a selector names with the Tab key. */
+async function tabTo(page: Page, selector: string): Promise<void> {
+  for (let presses = 0; !(await page.evaluate(`document.activeElement?.matches('${selector}')`)); presses += 1) {
+    if (presses > 20) throw new Error(`The Tab key does not lead to ${selector}.`);
+    await page.keyboard.press('Tab');
+  }
+}
+
 /** Goes there with the Tab key and presses Enter. */
 async function pressOn(page: Page, testId: string): Promise<void> {
   await page.getByTestId(testId).first().waitFor(SHOWN);
-  for (let presses = 0; (await focusedOn(page)) !== testId; presses += 1) {
-    if (presses > 20) throw new Error(`The Tab key does not lead to ${testId}.`);
-    await page.keyboard.press('Tab');
-  }
+  await tabTo(page, `[data-testid=${testId}]`);
   await page.keyboard.press('Enter');
 }

@@ -6,6 +6,7 @@ import { build } from 'esbuild';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { entries, setAppPage } from '../support/app-page.ts';
 import { useChromium } from '../support/browser.ts';
+import { field, operatorKey, startProvider, startService } from '../support/harness.ts';
 import { connectUser } from '../support/scene.ts';
 import { connectSharedAs, setSharedStage } from '../support/shared-account.ts';
 import { setStage, type Stage } from '../support/stage.ts';
@@ -24,9 +25,12 @@ function blocksOf(guide: string, language: string): string[] {
 const pages = [...blocksOf('quickstart-frontend', 'ts'), ...blocksOf('quickstart-frontend', 'tsx')];
 const markup = blocksOf('quickstart-frontend', 'html');
 const functions = blocksOf('quickstart-backend', 'ts');
+const tasks = blocksOf('quickstart-admin', 'graphql');
+const inputs = blocksOf('quickstart-admin', 'json');
 
 test('every code block of the guides is one that is run here', () => {
   expect([pages.length, markup.length, functions.length]).toEqual([3, 3, 3]);
+  expect([tasks.length, inputs.length]).toEqual([9, 9]);
 });
 
 describe('quickstart-frontend.md', () => {
@@ -96,4 +100,40 @@ describe('quickstart-backend.md', () => {
     const third = await functionOf(functions[2], stage, new URL((await listen(stage.service)).http).origin);
     expect((await third(null)).status).toBe(200);
   });
+});
+
+test('quickstart-admin.md: its blocks, one after the other, lead from nothing to a connector that works, and to the audit', async () => {
+  const service = await startService();
+  const provider = await startProvider();
+  const values: Record<string, string> = { 'https://calendar.example.com': provider.issuer };
+  let bearer = operatorKey;
+  let next = 0;
+  /** Runs the next block, with what the ones before have answered in the place of the example's ids. */
+  const run = async <T>(name: string): Promise<T> => {
+    const block = next++;
+    expect(tasks[block]).toContain(`{\n  ${name}(`);
+    let variables = inputs[block] ?? '';
+    for (const [example, value] of Object.entries(values)) variables = variables.replaceAll(example, value);
+    const headers = { authorization: `Bearer ${bearer}` };
+    return field<T>(await service.graphql(tasks[block] ?? '', JSON.parse(variables), headers), name);
+  };
+  const { workspace } = await run<{ workspace: { id: string } }>('createWorkspace');
+  values.Workspace_1 = workspace.id;
+  bearer = (await run<{ workspaceKeySecret: string }>('createWorkspaceKey')).workspaceKeySecret;
+  expect(await run('createApp')).toMatchObject({ appKeySecret: expect.stringMatching(/^apk_/) });
+  type Added = { connector: { id: string; redirectUris: { uri: string }[] } };
+  const { connector } = await run<Added>('addConnector');
+  const redirectUris = connector.redirectUris.map(({ uri }) => uri);
+  expect(redirectUris[0]).toContain('https://app.example.com/api/external-auth/callback');
+  const client = provider.registerClient({ name: 'Scheduling', redirectUris });
+  Object.assign(values, { Connector_1: connector.id, client_1: client.clientId, secret_1: client.clientSecret });
+  expect(await run('editConnector')).toEqual({ connector: { id: connector.id, hasClientSecret: true }, notices: [] });
+  expect(await run('checkConnector')).toMatchObject({ client: 'ACCEPTED', problems: [] });
+  expect(await run('previewConnectorEdit')).toMatchObject({ affectedUsers: 0, scopesAdded: ['calendar.write'] });
+  expect(await run('deleteConnector')).toMatchObject({ code: 'CONFIRMATION_REQUIRED', affectedUsers: 0 });
+  const { audit } = await run<{ audit: { edges: { node: { act: string } }[] } }>('workspace');
+  expect(audit.edges.map(({ node }) => node.act)).toEqual(
+    expect.arrayContaining(['CONNECTOR_CHECKED', 'CONNECTOR_EDITED', 'CONNECTOR_ADDED']),
+  );
+  expect(next).toBe(tasks.length);
 });
