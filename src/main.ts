@@ -3,7 +3,7 @@ import cluster from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import { createApp } from './app.ts';
 import { type Config, parseConfig } from './config.ts';
-import { createLogger } from './lib/logger.ts';
+import { createLogger, flushLog, type Logger } from './lib/logger.ts';
 import { Secret } from './lib/secret.ts';
 import { StartupError } from './lib/startup-error.ts';
 import { startWorkers } from './workers.ts';
@@ -19,8 +19,8 @@ interface Serving {
 }
 
 /** The service in this process. */
-async function serve(config: Config): Promise<Serving> {
-  const app = await createApp(config);
+async function serve(config: Config, log: Logger): Promise<Serving> {
+  const app = await createApp(config, { log });
   const { url } = await app.listen();
   return {
     at: url,
@@ -33,12 +33,12 @@ async function serve(config: Config): Promise<Serving> {
 }
 
 /** The service in processes of its own, which this one minds. */
-async function serveByWorkers(config: Config, env: Record<string, string>): Promise<Serving> {
+async function serveByWorkers(config: Config, env: Record<string, string>, log: Logger): Promise<Serving> {
   const workers = await startWorkers({
     count: config.workers,
     entry: fileURLToPath(import.meta.url),
     env,
-    log: createLogger(config.logLevel),
+    log,
   });
   process.on('SIGHUP', () => void workers.restart());
   return { at: `http://localhost:${workers.port}`, stop: () => workers.stop() };
@@ -46,20 +46,28 @@ async function serveByWorkers(config: Config, env: Record<string, string>): Prom
 
 try {
   const config = parseConfig(process.env);
+  const log = createLogger(config.logLevel);
+  // a fatal line takes with it what has not been written; Node then ends the process, and prints the stack
+  process.on('uncaughtExceptionMonitor', (err) => log.fatal({ err }, 'a bug ends this process'));
   const generated = config.operatorKey ? null : randomBytes(24).toString('base64url');
   const whole = generated ? { ...config, operatorKey: new Secret(generated) } : config;
   const isMany = config.workers > 1 && cluster.isPrimary;
-  const serving = await (isMany ? serveByWorkers(config, generated ? { OPERATOR_KEY: generated } : {}) : serve(whole));
+  const serving = await (isMany
+    ? serveByWorkers(config, generated ? { OPERATOR_KEY: generated } : {}, log)
+    : serve(whole, log));
   if (generated) process.stdout.write(`OPERATOR_KEY of this run: ${generated}\n`);
   if (cluster.isPrimary) process.stdout.write(`Listening on ${serving.at}\n`);
   let stopping = false;
   const stop = (signal: NodeJS.Signals) => {
     if (stopping) return;
     stopping = true;
-    serving.stop(signal).then(
-      (finished) => process.exit(finished ? 0 : 1),
-      () => process.exit(1),
-    );
+    void serving
+      .stop(signal)
+      .catch(() => false)
+      .then(async (finished) => {
+        await flushLog(log);
+        process.exit(finished ? 0 : 1);
+      });
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
