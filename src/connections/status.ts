@@ -5,11 +5,18 @@ import type { Db } from '../db/client.ts';
 import type { Connection, Connector } from '../db/generated/prisma/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { DomainError } from '../lib/domain-error.ts';
+import { createHolding } from '../lib/holding.ts';
 import type { StatusEvents, StatusSubscription, Wake } from '../events/status-events.ts';
 import type { Logger } from '../lib/logger.ts';
 import { findProvider } from '../providers/catalogue.ts';
-import { type Caller, callingApp, callingUser, expiryOf, requireUser } from '../workspaces/caller.ts';
-import { ForbiddenError, IdentityTokenExpiredError, NotFoundError, ValidationError } from '../workspaces/errors.ts';
+import { type Caller, callingApp, callingUser, expiryOf, holderOf, requireUser } from '../workspaces/caller.ts';
+import {
+  ForbiddenError,
+  IdentityTokenExpiredError,
+  NotFoundError,
+  RateLimitedError,
+  ValidationError,
+} from '../workspaces/errors.ts';
 import { can } from '../workspaces/membership.ts';
 import {
   connectionId,
@@ -201,12 +208,16 @@ const longestRereadMs = 30_000;
 /** A stream also looks by itself now and then: an instance that was killed between its commit and its event told nobody. */
 const lookMs = 300_000;
 const warnEveryMs = 10_000;
+/** Streams of one caller, over all their sockets and requests, and of all callers, at one instance. */
+const maxStreamsOfCaller = 500;
+const maxStreams = 50_000;
+const tooManyRetrySeconds = 60;
 
 /**
  * The status at a connector of the calling user, of the account that the calling app shares or, for a member, of the one that an
  * app of theirs shares: now, then at every change. Subscribes before it reads, so that nothing falls between.
  * Before every value `identify` tells again who calls: a key may have been revoked, a role taken away, or the app deleted. The stream ends, and says why, with the identity token or with the right to ask; or when its reader returns.
- * @throws UnauthenticatedError, ForbiddenError for the operator, ValidationError for a member who names no app, NotFoundError for another app than the calling one
+ * @throws UnauthenticatedError, ForbiddenError for the operator, RateLimitedError where so many are open, ValidationError for a member who names no app, NotFoundError for another app than the calling one
  */
 export type WatchStatus = (
   caller: Caller,
@@ -240,6 +251,8 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
     },
     { cache: false, maxBatchSize: 1_000, batchScheduleFn: (run) => setTimeout(run, gatherMs) },
   );
+
+  const held = createHolding({ each: maxStreamsOfCaller, all: maxStreams });
 
   let failures = 0;
   let warnedAt = Number.NEGATIVE_INFINITY;
@@ -318,7 +331,19 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
     const { appId, userId } = watchedBy(caller, askedAppId);
     const id = connectionId(connectorId, appId, userId);
     const workspaces = (workspacesOf(caller) ?? []).map((workspaceId) => ({ workspaceId }));
-    const changes = deps.events.subscribe([{ connectionId: id }, { connectorId }, ...workspaces]);
+    const release = held.take(holderOf(caller));
+    if (!release) {
+      const message = `There are ${maxStreamsOfCaller} subscriptions of yours open, or more of all than this service holds: end some, or try again in a minute.`;
+      throw new RateLimitedError(tooManyRetrySeconds, message);
+    }
+    const subscription = deps.events.subscribe([{ connectionId: id }, { connectorId }, ...workspaces]);
+    const changes = {
+      ...subscription,
+      close() {
+        subscription.close();
+        release();
+      },
+    };
     const read = (wasSeen: boolean) =>
       userId === null ? presentShared(wasSeen, identify, id) : presentOwn(caller, identify, id);
     const values = stream(changes, expiryOf(caller), read, connectorId);

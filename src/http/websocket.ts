@@ -6,11 +6,12 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { GraphqlContext } from '../graphql/context.ts';
 import { accessEndedCloseCode } from '../graphql/errors.ts';
 import type { Credentials } from '../identity/caller.ts';
+import { createHolding } from '../lib/holding.ts';
 import type { Logger } from '../lib/logger.ts';
 import { attributesOf, beginExchange } from '../observability/exchange.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Tracing } from '../observability/tracing.ts';
-import { type Caller, callingApp, callingUser, expiryOf } from '../workspaces/caller.ts';
+import { type Caller, expiryOf, holderOf } from '../workspaces/caller.ts';
 import type { StreamEnd } from '../connections/status.ts';
 import { IdentityTokenExpiredError, RateLimitedError } from '../workspaces/errors.ts';
 import type { Yoga } from './graphql.ts';
@@ -53,19 +54,13 @@ const lastEventsMs = 250;
 export function createWebsocket(deps: WebsocketDeps): Websocket {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: maxPayloadBytes });
   const { yoga } = deps;
-  const socketsOf = new Map<string, number>();
+  const held = createHolding({ each: maxSocketsOfCaller });
 
   /** Whether the caller may have one more socket, which then counts until it is closed. */
   function admit(socket: WebSocket, name: string): boolean {
-    const count = (socketsOf.get(name) ?? 0) + 1;
-    if (count > maxSocketsOfCaller) return false;
-    socketsOf.set(name, count);
-    socket.once('close', () => {
-      const left = (socketsOf.get(name) ?? 1) - 1;
-      if (left > 0) socketsOf.set(name, left);
-      else socketsOf.delete(name);
-    });
-    return true;
+    const release = held.take(name);
+    if (release) socket.once('close', release);
+    return release !== null;
   }
 
   /** An operation is a trace of its own: a socket lives for longer than anything that anybody wants to look at as one. */
@@ -105,7 +100,7 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
           socket.close(accessEndedCloseCode, closeReason(caller.error));
           return undefined;
         }
-        if (!admit(socket, nameOf(caller))) {
+        if (!admit(socket, holderOf(caller))) {
           socket.close(tryAgainLater, `at most ${maxSocketsOfCaller} sockets at a time`);
           return undefined;
         }
@@ -202,13 +197,6 @@ function readCredentials(params: Readonly<Record<string, unknown>> | undefined, 
     return typeof value === 'string' ? value : null;
   };
   return { authorization: text('authorization'), appId: text('x-app-id'), onBehalfOf: text('on-behalf-of'), origin };
-}
-
-/** One name for all sockets of a person, of a key, or of an app's backend. */
-function nameOf(caller: Caller): string {
-  const app = callingApp(caller);
-  if (app) return `${app.id} ${callingUser(caller)?.userId ?? ''}`;
-  return caller.kind === 'member' ? `member ${caller.subject}` : caller.kind;
 }
 
 /** A close reason has at most 123 bytes (RFC 6455 5.5). */

@@ -67,6 +67,13 @@ export function callerKind(caller: Caller): string {
   }
 }
 
+/** One name for all that a person, a key or an app's backend holds open here. */
+export function holderOf(caller: Caller): string {
+  const app = callingApp(caller);
+  if (app) return `${app.id} ${callingUser(caller)?.userId ?? ''}`;
+  return caller.kind === 'member' ? `member ${caller.subject}` : caller.kind;
+}
+
 /** The app user who calls, or null. */
 export function callingUser(caller: Caller): CallingUser | null {
   if (caller.kind === 'app-user') return caller;

@@ -67,8 +67,8 @@ export class RateLimitedError extends DomainError {
   readonly code = 'RATE_LIMITED';
   readonly retryAfterSeconds: number;
 
-  constructor(retryAfterSeconds: number) {
-    super(`Too many requests. Try again in ${retryAfterSeconds} seconds.`);
+  constructor(retryAfterSeconds: number, message = `Too many requests. Try again in ${retryAfterSeconds} seconds.`) {
+    super(message);
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }

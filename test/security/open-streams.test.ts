@@ -113,8 +113,8 @@ test('40. an issuer whose keys cannot be fetched for the moment ends no stream, 
 });
 
 /** A plain socket that has said who it is, with what it hears. */
-async function openSocket(scene: Scene) {
-  const { ws } = await listen(scene.service);
+async function openSocket(scene: Scene, url?: string) {
+  const ws = url ?? (await listen(scene.service)).ws;
   const socket = new WebSocket(ws, 'graphql-transport-ws');
   const heard: { id?: string; type: string; payload?: unknown }[] = [];
   socket.on('message', (data: Buffer) => heard.push(JSON.parse(data.toString())));
@@ -142,6 +142,26 @@ test('T16. a socket has at most 100 operations under way', async () => {
     payload: [{ extensions: { code: 'RATE_LIMITED' } }],
   });
   socket.terminate();
+});
+
+test('T16. a user has at most 500 subscriptions open, over all sockets and SSE; what ends makes room', async () => {
+  const scene = await setScene(await startService());
+  const { http, ws } = await listen(scene.service);
+  const sockets = await Promise.all(Array.from({ length: 5 }, () => openSocket(scene, ws)));
+  for (const { subscribe } of sockets) for (let id = 1; id <= 100; id += 1) subscribe(id);
+  for (const { hear } of sockets) await hear('next', 100);
+  const user = await scene.app.user('one');
+  const refused = await openSse(http, user, scene.connector.id).nextResult();
+  expect(refused).toMatchObject({
+    errors: [{ message: expect.stringContaining('500 subscriptions'), extensions: { code: 'RATE_LIMITED' } }],
+  });
+  const other = openSse(http, await scene.app.user('two'), scene.connector.id);
+  expect(await other.next()).toMatchObject({ status: 'NOT_CONNECTED' });
+  sockets[0]!.socket.terminate();
+  await expect
+    .poll(async () => (await openSse(http, user, scene.connector.id).nextResult())?.data?.connectionStatus.status)
+    .toBe('NOT_CONNECTED');
+  for (const { socket } of sockets) socket.terminate();
 });
 
 test('T16. a client that reads nothing is cut off, and nothing is piled up for it', { timeout: 60_000 }, async () => {
