@@ -61,7 +61,7 @@ try {
   const stop = (signal: NodeJS.Signals) => {
     if (stopping) return;
     stopping = true;
-    serving
+    void serving
       .stop(signal)
       .catch(() => false)
       .then(async (finished) => {

@@ -10,11 +10,12 @@ import { Secret } from '../../src/lib/secret.ts';
 import { newKey, startServiceOnDisk } from '../support/at-rest.ts';
 import { type Service, startService } from '../support/harness.ts';
 import { servicesAreThere, startInstances } from '../support/instances.ts';
-import { completeConnection, connect, disconnectAppUser, returnOf } from '../support/journey.ts';
+import { completeConnection, connect, disconnectAppUser, readToken, returnOf } from '../support/journey.ts';
 import { sealed } from '../support/audit.ts';
 import { setOperatorClient } from '../support/operator-client.ts';
 import { connectUser, eventually, expiredMs, type Scene, setScene, tokenOf } from '../support/scene.ts';
 import { startFlow } from '../support/stage.ts';
+import { listen } from '../support/streams.ts';
 
 type Query = (sql: string) => Promise<{ rows: unknown[] }>;
 
@@ -235,6 +236,17 @@ describe.skipIf(!servicesAreThere)('T9. on PostgreSQL', () => {
     const [line] = lines().map((text) => JSON.parse(text) as Record<string, unknown>);
     expect(line).toMatchObject({ level: 50, kid: 'a', values: 4, msg: expect.stringContaining('lacks the key "a"') });
     expect(lines().join()).not.toContain('a.');
+    const { http } = await listen(service);
+    const ready = async () => {
+      const response = await fetch(new URL('/readyz', http));
+      return [response.status, await response.json()];
+    };
+    expect(await ready()).toEqual([200, expect.objectContaining({ status: 'degraded', keys: 'missing: a' })]);
+    const metrics = await (await fetch(new URL('/metrics', http))).text();
+    expect(metrics).toMatch(/^connectors_unreadable_secrets 4$/m);
+    // what cannot be opened is no refusal of the provider's, and nobody has to reconnect
+    const read = await readToken(service, await scene.app.backend('one'), scene.connector.id);
+    expect(read.errors[0]?.extensions).toEqual({ code: 'INTERNAL_SERVER_ERROR' });
   });
 
   test('a value that no key opens ends the command with 1, named and counted; the rest is done', async () => {

@@ -29,7 +29,7 @@ async function endAfterRequests(signal: NodeJS.Signals) {
   let errors = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
   await Promise.race([listening, closed]);
-  expect(child.exitCode, errors).toBeNull();
+  expect([child.exitCode, errors]).toEqual([null, '']);
   await Promise.all(
     Array.from({ length: requests }, async (_, index) => {
       const headers = { 'x-request-id': `request-${index}`, connection: 'close' };
