@@ -168,10 +168,11 @@ export async function startCalendarProvider(options: CalendarProviderOptions): P
     if (ctx.path === '/apps' && ctx.method === 'GET') return html(context, registerPage(service, null));
     if (ctx.path === '/apps' && ctx.method === 'POST') {
       const form = await readForm(context);
-      const redirectUris = (form.get('redirect_uris') ?? '').split(/\s+/).filter((uri) => parseUrl(uri));
-      if (redirectUris.length === 0) {
+      const redirectUris = (form.get('redirect_uris') ?? '').split(/\s+/).filter((uri) => uri !== '');
+      if (redirectUris.length === 0 || !redirectUris.every((uri) => parseUrl(uri))) {
         ctx.status = 400;
-        return html(context, providerErrorPage(service, 'invalid_redirect_uri', 'Enter at least one redirect URI.'));
+        const description = 'Enter at least one redirect URI, each whole and on a line of its own.';
+        return html(context, providerErrorPage(service, 'invalid_redirect_uri', description));
       }
       return html(context, registerPage(service, registerClient({ name: form.get('name') || 'An app', redirectUris })));
     }

@@ -109,7 +109,7 @@ function pathOf({ code }: DomainError): string {
 }
 
 function noticeOf(path: string, problem: DomainError): Notice {
-  const values = problem.remedy?.values.map(({ value }) => value).join(', ');
+  const values = problem.remedy?.values.map(({ label, value }) => `${label}: ${value}`).join(', ');
   return { path, message: values ? `${problem.message} (${values})` : problem.message, problem };
 }
 

@@ -518,6 +518,7 @@ test('55. saving tells what a check finds and never stands in the way: refused c
   expect(await save({ clientSecret: connector.clientSecret })).toEqual([]);
   const [refused] = await save({ clientSecret: 'wrong' });
   expect(refused?.path).toBe('input.clientSecret');
+  expect(refused?.message).toContain(`(Client id: ${connector.clientId})`);
   if (refused) expectTold(refused.problem, 'INVALID_CLIENT', [connector.clientId]);
   const { clientId, clientSecret } = provider.registerClient({ name: 'Without redirect URIs', redirectUris: [] });
   const [mismatch] = await save({ clientId, clientSecret });

@@ -206,7 +206,7 @@ export function createCard(connector, actions) {
       token.dataset.refreshes = String(tokensSeen - 1);
       const none = answer.events
         ? 'Nothing in the next days.'
-        : 'Connected. What to read here is not written into this app yet: see `sources` in demo.ts.';
+        : 'Connected. What to read here is not written into this app yet: that goes into “sources” in demo.ts.';
       if (answer.events?.length) events.replaceChildren(...answer.events.map(eventItem));
       else events.replaceChildren(element('li', { className: 'hint' }, none));
       reading.hidden = false;
