@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Overrides } from '../../src/app.ts';
 import { connectionId } from '../../src/connections/connection.ts';
 import { tokenOwner } from '../../src/connections/grant.ts';
 import { type Keyring, parseKeyring } from '../../src/crypto/keyring.ts';
@@ -133,14 +134,29 @@ function failRevocations({ provider }: Scene): { count: () => number; stop: () =
   return { count: () => count, stop };
 }
 
+/** A service whose worker does not come to what is revoked before it is let: until then the connections have their tokens. */
+async function startHolding(env: Record<string, string> = {}, overrides: Overrides = {}) {
+  const pglite = await takeDatabase(onTestFinished);
+  const service = await startService({ DATA_DIR: 'memory://', ...env }, { pglite, ...overrides });
+  await pglite.exec(`
+    CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+    CREATE TRIGGER hold BEFORE UPDATE ON outbox_item FOR EACH ROW WHEN (NEW.kind = 'REVOKE_ALL_GRANTS') EXECUTE FUNCTION hold()`);
+  const release = async () => {
+    await pglite.exec('DROP FUNCTION IF EXISTS hold CASCADE');
+  };
+  onTestFinished(release);
+  return { service, release };
+}
+
 /** Lets due background work be looked at now: another workspace's connection wakes the worker. */
 async function wakeWorker(service: Service): Promise<void> {
   await connectUser(await setScene(service), 'somebody');
 }
 
 test('T8. revoking all of a workspace refuses every token at once, asks everybody to reconnect, and revokes each grant', async () => {
-  const scene = await setScene(await startService());
-  const { service, workspace, app, provider } = scene;
+  const { service, release } = await startHolding();
+  const scene = await setScene(service);
+  const { workspace, app, provider } = scene;
   const second = { ...scene, connector: await addTestConnector(service, workspace, provider) };
   const other = await setScene(service);
   await connectUser(scene, 'one', 'blue');
@@ -151,7 +167,6 @@ test('T8. revoking all of a workspace refuses every token at once, asks everybod
   const { ws } = await listen(service);
   const stream = openWebSocket(ws, await app.user('one'), scene.connector.id);
   expect(await stream.next()).toMatchObject({ status: 'CONNECTED' });
-  const outage = failRevocations(scene);
 
   const answer = await revokeAll(scene);
   expect(answer).toMatchObject({ __typename: 'RevokeAllConnectionsPayload', revokedConnections: 3, notices: [] });
@@ -166,8 +181,7 @@ test('T8. revoking all of a workspace refuses every token at once, asks everybod
   expect(await readAs(scene, 'one', { acceptOutdatedScopes: true })).toMatchObject(refused);
   expect(await stream.next()).toMatchObject({ status: 'RECONNECT_REQUIRED', reconnectReason: 'ACCESS_REVOKED' });
 
-  outage.stop();
-  service.clock.advance(60_000);
+  await release();
   await wakeWorker(service);
   await untilRevoked(scene, scene.connector.id, finished(2));
   await untilRevoked(scene, second.connector.id, finished(1));
@@ -269,10 +283,11 @@ test('T8. pressed twice, it revokes nothing twice; pressed again later, it revok
 });
 
 test('T8. lists count what was revoked as to be reconnected, before and after its tokens are gone', async () => {
-  const scene = await setScene(await startService());
+  const { service, release } = await startHolding();
+  const scene = await setScene(service);
   for (const user of ['one', 'two']) await connectUser(scene, user);
   const list = async (status: string) => {
-    const answer = await scene.service.graphql(
+    const answer = await service.graphql(
       'query ($id: ID!, $status: ConnectionStatus) { connector(id: $id) { connections(filter: { status: $status }) { edges { node { status } } } } }',
       { id: scene.connector.id, status },
       scene.workspace.owner,
@@ -283,6 +298,8 @@ test('T8. lists count what was revoked as to be reconnected, before and after it
   expect(await counts()).toEqual([2, 0, 0]);
   await revokeAll(scene);
   expect(await counts()).toEqual([0, 2, 0]);
+  await release();
+  await wakeWorker(service);
   await untilRevoked(scene, scene.connector.id, finished(2));
   expect(await counts()).toEqual([0, 2, 0]);
   await connectUser(scene, 'one');
@@ -307,21 +324,18 @@ test('T8. an account that an app shares is revoked as well, and whoever may conn
 
 describe('T8. a refresh', () => {
   test('of revoked tokens does not begin', async () => {
-    const scene = await setScene(await startService({}, { sweepMs: 50 }));
+    const { service } = await startHolding({}, { sweepMs: 50 });
+    const scene = await setScene(service);
     await connectUser(scene, 'one');
-    const outage = failRevocations(scene);
     await revokeAll(scene);
-    scene.service.clock.advance(expiredMs);
+    service.clock.advance(expiredMs);
     expect(await readAs(scene, 'one')).toMatchObject(refused);
-    const { accessTokenFingerprint: rejectedTokenFingerprint = '0'.repeat(16) } = await readAs(scene, 'one');
-    expect(await readAs(scene, 'one', { rejectedTokenFingerprint })).toMatchObject(refused);
     // once another's idle grant is kept alive, the sweep has passed this one
-    const marker = await setScene(scene.service);
+    const marker = await setScene(service);
     await connectUser(marker, 'one');
-    scene.service.clock.advance(4 * 86_400_000);
+    service.clock.advance(4 * 86_400_000);
     await expect.poll(() => marker.provider.counts.refresh_token, eventually).toBeGreaterThan(0);
     expect(scene.provider.counts.refresh_token).toBe(0);
-    outage.stop();
   });
 
   test.each(['request', 'answer'] as const)(
@@ -510,7 +524,7 @@ test(
   'T8. the drill: a thousand connections are refused at once, and each is revoked once, although the service is stopped in the middle',
   async () => {
     const pglite = await takeDatabase(onTestFinished);
-    const env = { ENCRYPTION_KEYS: newKey('a') };
+    const env = { ENCRYPTION_KEYS: newKey('a'), DATA_DIR: 'memory://' };
     const first = await startService(env, { pglite });
     const scene = await setCounting(first);
     const { connector, provider } = scene;
