@@ -9,7 +9,7 @@ import { checkSaved } from './connections/check.ts';
 import { keepAlive } from './connections/keep-alive.ts';
 import { createRefresh } from './connections/refresh.ts';
 import { drainOutbox } from './connections/revoke.ts';
-import { nameMissingKeys, rotateAtStart } from './connections/rotate-keys.ts';
+import { createMissingKeys, rotateAtStart } from './connections/rotate-keys.ts';
 import { createFindForRead, deleteExpiredFlows, outboxBacklog } from './connections/store.ts';
 import { createWatchStatus } from './connections/status.ts';
 import { deleteOldRequests } from './connectors/request.ts';
@@ -114,9 +114,11 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const { db, readPrepared, pool } = database;
   const sharedClock = config.databaseUrl && !overrides.clock ? await createDatabaseClock(db) : null;
   const clock = overrides.clock ?? sharedClock ?? systemClock;
+  const missingKeys = createMissingKeys({ db, keyring, log });
   const metrics = createMetrics({
     operations: rootFieldNames(schema),
     outbox: () => outboxBacklog(db),
+    unreadable: () => [...missingKeys.found().values()].reduce((sum, values) => sum + values, 0),
     now: () => clock.now(),
     pool: pool && (() => pool),
   });
@@ -178,11 +180,11 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const background = (work: Promise<unknown>) =>
     void track(work.catch((error: unknown) => log.error({ err: error }, 'background work failed')));
   // the embedded database belongs to this process, so nobody else could do it; what is left when it stops waits for the next start
-  if (config.databaseUrl) background(nameMissingKeys({ db, keyring, log }));
+  if (config.databaseUrl) worker.start({ run: () => missingKeys.look(), everyMs: 3_600_000 });
   else {
     const rotation = new AbortController();
     closers.push(() => rotation.abort());
-    background(rotateAtStart({ db, keyring, log, signal: rotation.signal }));
+    background(rotateAtStart({ db, keyring, log, missingKeys, signal: rotation.signal }));
   }
 
   const { publicUrl, admin, graphiql } = config;
@@ -225,6 +227,9 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     database: async () => ((await database.pendingMigrations()).length > 0 ? 'migrations pending' : null),
     ...(redis && { redis: () => redis.ping() }),
   };
+  const lacks = {
+    keys: () => (missingKeys.found().size > 0 ? `missing: ${[...missingKeys.found().keys()].join(', ')}` : null),
+  };
   const audited = { identify, exportAudit: (...args: Parameters<ExportAudit>) => exportAudit(parts, ...args) };
   const adminIssuer = admin?.issuer ?? null;
   const mcp = createMcpRoute({ yoga, features, identify, log, adminIssuer, isOnlyInstance: config.redisUrl === null });
@@ -237,6 +242,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     mcp,
     connectorRequests: features,
     pings,
+    lacks,
     isUnavailable,
     isStopping,
     log,

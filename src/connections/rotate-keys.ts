@@ -132,19 +132,42 @@ export async function countByKey({ db, keyring }: { db: Db; keyring: Keyring }):
 }
 
 /** The rotation as the service does it by itself: quiet where there is nothing to do, and what does not open stays where it is. */
-export async function rotateAtStart(deps: RotateDeps & { log: Logger }): Promise<void> {
+export async function rotateAtStart(deps: RotateDeps & { log: Logger; missingKeys: MissingKeys }): Promise<void> {
   const { done, unopened } = await rotateKeys(deps);
   const { kid } = deps.keyring.active;
   if (done > 0) deps.log.info({ kid, values: done }, 'secrets were re-encrypted under the first key');
-  if (unopened.length > 0)
-    deps.log.error({ unopened }, 'secrets cannot be opened: their key is missing, or they were changed');
+  if (unopened.length === 0) return;
+  deps.log.error({ unopened }, 'secrets cannot be opened: their key is missing, or they were changed');
+  await deps.missingKeys.look();
 }
 
-/** Tells at the start which keys are missing: else the first that a read needs would be the first that anybody hears of. */
-export async function nameMissingKeys(deps: { db: Db; keyring: Keyring; log: Logger }): Promise<void> {
-  for (const [kid, values] of await countByKey(deps)) {
-    if (kid === null || deps.keyring.kids.includes(kid)) continue;
-    const text = `ENCRYPTION_KEYS lacks the key ${JSON.stringify(kid)}: what it has sealed cannot be read until it is put back`;
-    deps.log.error({ kid, values }, text);
-  }
+/** The keys that values stand under and the keyring does not hold. */
+export interface MissingKeys {
+  /** Counts anew. Answers 0, as a task does that has nothing more to do. */
+  look(): Promise<number>;
+  /** How many values stood under each when last counted. */
+  found(): ReadonlyMap<string, number>;
+}
+
+/**
+ * Tells which keys are missing: else the first that a read needs would be the first that anybody hears of. The service goes on with
+ * what it can open: one row that is left over from long ago must not keep everybody from their tokens.
+ */
+export function createMissingKeys(deps: { db: Db; keyring: Keyring; log: Logger }): MissingKeys {
+  let missing: ReadonlyMap<string, number> = new Map();
+  return {
+    found: () => missing,
+    async look() {
+      const counts = [...(await countByKey(deps))].flatMap(([kid, values]) =>
+        kid === null || deps.keyring.kids.includes(kid) ? [] : [[kid, values] as const],
+      );
+      for (const [kid, values] of counts) {
+        if (missing.has(kid)) continue;
+        const text = `ENCRYPTION_KEYS lacks the key ${JSON.stringify(kid)}: what it has sealed cannot be read until it is put back`;
+        deps.log.error({ kid, values }, text);
+      }
+      missing = new Map(counts);
+      return 0;
+    },
+  };
 }

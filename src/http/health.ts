@@ -15,10 +15,21 @@ export function healthz(): Response {
 /** The parts that the service needs, by name: each settles when the part answers, with null or what else it lacks. */
 export type Pings = Readonly<Record<string, () => Promise<string | null>>>;
 
+/** What the service can do without, by name: null, or what is missing of it. */
+export type Lacks = Readonly<Record<string, () => string | null>>;
+
 const patienceMs = 3_000;
 
-/** Ready: every part answers, and the service is to stay. Tells which part does not, or what it lacks, and no more. */
-export async function readyz(deps: { pings: Pings; isStopping: () => boolean; log: Logger }): Promise<Response> {
+/**
+ * Ready: every part answers, and the service is to stay. Tells which part does not, or what it lacks, and no more. One that is
+ * degraded is ready all the same: no other instance could do better.
+ */
+export async function readyz(deps: {
+  pings: Pings;
+  lacks: Lacks;
+  isStopping: () => boolean;
+  log: Logger;
+}): Promise<Response> {
   if (deps.isStopping()) return Response.json({ status: 'stopping' }, { status: 503 });
   const parts = await Promise.all(
     Object.entries(deps.pings).map(async ([part, ping]) => {
@@ -33,7 +44,12 @@ export async function readyz(deps: { pings: Pings; isStopping: () => boolean; lo
     }),
   );
   const isReady = parts.every(([, state]) => state === 'ok');
-  const body = { status: isReady ? 'ok' : 'unavailable', ...Object.fromEntries(parts) };
+  const lacking = Object.entries(deps.lacks).flatMap(([part, lacks]) => {
+    const what = lacks();
+    return what === null ? [] : [[part, what] as const];
+  });
+  const status = !isReady ? 'unavailable' : lacking.length > 0 ? 'degraded' : 'ok';
+  const body = { status, ...Object.fromEntries([...parts, ...lacking]) };
   return Response.json(body, { status: isReady ? 200 : 503 });
 }
 

@@ -13,7 +13,7 @@ import { connectorRequest } from './connector-request.ts';
 import { type McpRoute, mcpPath, resourceMetadataPath } from './mcp.ts';
 import { noting } from './note-caller.ts';
 import { limitBody, refuseGraphqlRequest, type Yoga } from './graphql.ts';
-import { healthz, type Pings, readyz, unavailableSentence } from './health.ts';
+import { healthz, type Lacks, type Pings, readyz, unavailableSentence } from './health.ts';
 import { metricsRoute } from './metrics.ts';
 import { oauthCallback } from './oauth-callback.ts';
 import type { TokenReadRoute } from './token-read.ts';
@@ -29,6 +29,7 @@ export interface RouterDeps {
   connectorRequests: RequestDeps;
   /** Asks each part that the service needs whether it is there. */
   pings: Pings;
+  lacks: Lacks;
   /** Whether an error only says that something the service needs does not answer for the moment. */
   isUnavailable: (error: unknown) => boolean;
   /** Whether the service is about to end. */

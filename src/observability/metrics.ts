@@ -29,6 +29,8 @@ export interface MetricSources {
   /** The names that an operation may be counted under. */
   operations: ReadonlySet<string>;
   outbox: () => Promise<{ items: number; oldestDueAt: Date | null }>;
+  /** Secrets that cannot be read, for want of their keys. */
+  unreadable: () => number;
   now: () => Date;
   /** Null on the embedded database, which has no pool. */
   pool: (() => { totalCount: number; idleCount: number; waitingCount: number }) | null;
@@ -87,6 +89,11 @@ export function createMetrics(sources: MetricSources): Metrics {
     'For how long the oldest item of the outbox has been due; the same on every instance.',
     'max',
   );
+  const unreadable = gauge(
+    'unreadable_secrets',
+    'Secrets that cannot be read, because ENCRYPTION_KEYS lacks their keys; the same on every instance.',
+    'max',
+  );
   const pool = {
     totalCount: gauge('database_pool_connections', 'Connections to PostgreSQL that this process has.'),
     idleCount: gauge('database_pool_idle_connections', 'Those of them that nobody uses.'),
@@ -108,6 +115,7 @@ export function createMetrics(sources: MetricSources): Metrics {
       if (now) value.set(now[name as keyof typeof pool]);
       else value.remove();
     }
+    unreadable.set(sources.unreadable());
     const outbox = await inTime(sources.outbox());
     if (outbox) {
       const { items, oldestDueAt } = outbox;
