@@ -1,3 +1,4 @@
+import { parseUrl } from '../lib/parse-url.ts';
 import { OAuthError } from './failure.ts';
 import type { ProviderFetch } from './fetch.ts';
 
@@ -19,7 +20,8 @@ export interface FetchTracing {
 export function tracedFetch(tracing: FetchTracing, fetch: ProviderFetch): ProviderFetch {
   return async (url, init) => {
     const span = tracing.begin('provider call', { kind: 'client' });
-    const host = URL.canParse(url) ? { 'server.address': new URL(url).hostname } : {};
+    const hostname = parseUrl(url)?.hostname;
+    const host = hostname === undefined ? {} : { 'server.address': hostname };
     const asked = { 'http.request.method': init.method, ...host };
     try {
       const response = await span.run(() => fetch(url, init));

@@ -228,13 +228,17 @@ describe.skipIf(!servicesAreThere)('T9. on PostgreSQL', () => {
   });
 
   test('a service that starts without a key that values stand under names the key, and none of the values', async () => {
-    const { b, scene, restart } = await setUp();
+    const { b, scene, restart, client } = await setUp();
     await connectUser(scene, 'one');
     const { service } = await restart(b);
+    // with or without one of the audit's chain, which is sealed now and then
+    const counts = Object.values(await valuesByKey((sql) => client.query(sql)));
+    const values = counts.reduce((sum, { a = 0 }) => sum + a, 0);
+    expect(values).toBeGreaterThan(3);
     const lines = () => service.logs.filter((line) => line.includes('lacks the key'));
     await expect.poll(lines, eventually).toHaveLength(1);
     const [line] = lines().map((text) => JSON.parse(text) as Record<string, unknown>);
-    expect(line).toMatchObject({ level: 50, kid: 'a', values: 4, msg: expect.stringContaining('lacks the key "a"') });
+    expect(line).toMatchObject({ level: 50, kid: 'a', values, msg: expect.stringContaining('lacks the key "a"') });
     expect(lines().join()).not.toContain('a.');
     const { http } = await listen(service);
     const ready = async () => {
@@ -243,7 +247,7 @@ describe.skipIf(!servicesAreThere)('T9. on PostgreSQL', () => {
     };
     expect(await ready()).toEqual([200, expect.objectContaining({ status: 'degraded', keys: 'missing: a' })]);
     const metrics = await (await fetch(new URL('/metrics', http))).text();
-    expect(metrics).toMatch(/^connectors_unreadable_secrets 4$/m);
+    expect(metrics).toContain(`\nconnectors_unreadable_secrets ${values}\n`);
     // what cannot be opened is no refusal of the provider's, and nobody has to reconnect
     const read = await readToken(service, await scene.app.backend('one'), scene.connector.id);
     expect(read.errors[0]?.extensions).toEqual({ code: 'INTERNAL_SERVER_ERROR' });
