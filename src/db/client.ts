@@ -62,6 +62,9 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
       statement_timeout: queryTimeoutMs,
     });
     pool.on('error', () => {}); // of an idle connection, which the pool replaces
+    // A connection that ends just as it is handed on has no listener for a moment, and its error would end the process: whoever has
+    // got it learns of it from the next statement.
+    pool.on('connect', (client) => client.on('error', () => {}));
     const db = new PrismaClient({ adapter: new PrismaPg(pool, { disposeExternalPool: true }), transactionOptions });
     await assertMigrated(db);
     return {
