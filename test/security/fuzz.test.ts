@@ -51,11 +51,15 @@ async function repeat<T>(what: string, values: fc.Arbitrary<T>, attempt: (value:
   await run(Math.ceil(count / 10)); // caches fill once
   const before = measures ? heap() : 0;
   const done = run(count);
-  const beside = await healthyUntil(done).finally(() => {
-    goesOn = false; // after a failure nothing is sent beside the next test
-    return done.catch(() => {});
-  });
-  await done;
+  const [healthy, sent] = await Promise.allSettled([
+    healthyUntil(done).finally(() => {
+      goesOn = false; // after a failure nothing is sent beside the next test
+    }),
+    done,
+  ]);
+  if (healthy.status === 'rejected') throw healthy.reason;
+  if (sent.status === 'rejected') throw sent.reason;
+  const beside = healthy.value;
   expect(service.logs.filter((line) => /"level":[56]0/.test(line))).toEqual([]);
   service.logs.length = 0;
   if (!measures) return;
