@@ -39,6 +39,7 @@ test.each([
   ['31 bytes', `a:${randomBytes(31).toString('base64')}`, 'entry 1 is not of the form kid:base64-of-32-bytes'],
   ['33 bytes', `a:${randomBytes(33).toString('base64')}`, 'entry 1 is not of the form kid:base64-of-32-bytes'],
   ['hex', `a:${randomBytes(32).toString('hex')}`, 'entry 1 is not of the form kid:base64-of-32-bytes'],
+  ['more behind a key', `a:${someKey}a`, 'entry 1 is not of the form kid:base64-of-32-bytes'],
   ['a trailing comma', `a:${someKey},`, 'entry 2 is not of the form kid:base64-of-32-bytes'],
   ['the same id twice', `${newKey('a')},${newKey('b')},${newKey('a')}`, 'entry 3 repeats the key id a'],
 ])('T26. ENCRYPTION_KEYS with %s is refused with a sentence that shows no key', (_what, text, sentence) => {

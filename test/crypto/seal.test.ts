@@ -98,7 +98,7 @@ test('30. the first key of a keyring seals, every key opens, and the envelope sa
 });
 
 test('T9. no nonce comes twice in a hundred thousand seals, and every bit of it is as often set as not', () => {
-  const seals = 100_000;
+  const seals = process.env.STRYKER_MUTATOR_WORKER === undefined ? 100_000 : 1_000; // a mutant is met by fewer
   const nonces = new Set<string>();
   const set = Array.from({ length: 96 }, () => 0);
   for (let count = 0; count < seals; count += 1) {
