@@ -34,4 +34,4 @@ ASK
 kill -TERM "$service"
 wait "$service" # it ends with 0 where it has stopped in order
 
-node_modules/.bin/vitest run test/crypto test/oauth test/journey.test.ts test/observability/ready.test.ts
+node_modules/.bin/vitest run test/crypto/keyring.test.ts test/journey.test.ts test/observability/ready.test.ts
