@@ -71,6 +71,8 @@ test('the console signs a member in with a workspace key, without the playground
     'EditConnector',
     'CheckConnector',
     'DeleteConnector',
+    'RevokeAll',
+    'RevocationProgress',
     'Availability',
     'SetAvailability',
     'Audit',
