@@ -11,6 +11,7 @@ import {
   setPlan,
   setScene,
   tokenOf,
+  failRevocations,
 } from '../support/scene.ts';
 import { deferred } from '../support/token-endpoint.ts';
 
@@ -27,18 +28,6 @@ const disconnected = { __typename: 'DisconnectAppUserPayload', connection: { sta
 async function works({ provider }: Scene, accessToken: string): Promise<boolean> {
   const { status } = await fetch(provider.eventsUrl, { headers: { authorization: `Bearer ${accessToken}` } });
   return status === 200;
-}
-
-/** Keeps the provider from answering revocations. Answers how many it was asked for, and how to end it. */
-function failRevocations({ provider }: Scene) {
-  let count = 0;
-  const stop = provider.around(async (ctx, next) => {
-    if (ctx.path !== '/token/revocation') return next();
-    count += 1;
-    ctx.status = 503;
-    ctx.body = '';
-  });
-  return { count: () => count, stop };
 }
 
 /** Lets due background work be looked at now: whoever connects wakes the worker. */

@@ -26,6 +26,7 @@ import {
   connectUser,
   eventually,
   expiredMs,
+  failRevocations,
   readAs,
   type Scene,
   setPlan,
@@ -121,18 +122,6 @@ const statusOf = async ({ service, app, connector }: Scene, userId: string) => {
 };
 
 const refused = { __typename: 'ReconnectRequiredError', reconnectReason: 'ACCESS_REVOKED' };
-
-/** Keeps the provider from answering revocations. */
-function failRevocations({ provider }: Scene): { count: () => number; stop: () => void } {
-  let count = 0;
-  const stop = provider.around(async (ctx, next) => {
-    if (ctx.path !== '/token/revocation') return next();
-    count += 1;
-    ctx.status = 503;
-    ctx.body = '';
-  });
-  return { count: () => count, stop };
-}
 
 /** A service whose worker does not come to what is revoked before it is let: until then the connections have their tokens. */
 async function startHolding(env: Record<string, string> = {}, overrides: Overrides = {}) {

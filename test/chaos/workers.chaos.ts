@@ -19,6 +19,16 @@ function childrenOf(pid: number): number[] {
   return text === '' ? [] : text.split(' ').map(Number);
 }
 
+/** Kills a worker without warning, and waits until another has taken its place. */
+async function killOne({ pid }: { pid: number }): Promise<void> {
+  const victim = childrenOf(pid)[0]!;
+  process.kill(victim, 'SIGKILL');
+  await vi.waitUntil(() => {
+    const now = childrenOf(pid);
+    return now.length === workerCount && !now.includes(victim);
+  }, patience);
+}
+
 async function setScene() {
   const fleet = await startFleet(1, {
     WORKERS: String(workerCount),
@@ -81,23 +91,13 @@ test('a scrape tells of all workers together, and what has been counted never fa
     expect(valueOf(families, 'process_resident_memory_bytes')).toBeGreaterThan(100e6);
   }
 
-  const before = childrenOf(service.pid);
-  process.kill(before[0]!, 'SIGKILL');
-  await vi.waitUntil(() => {
-    const now = childrenOf(service.pid);
-    return now.length === workerCount && !now.includes(before[0]!);
-  }, patience);
+  await killOne(service);
   expect(valueOf(await scrape(), reads)).toBe(readsBefore);
 });
 
 test('a worker that dies is replaced, and the log says so; what happens on one reaches streams on the other', async () => {
   const { service, stage } = await setScene();
-  const before = childrenOf(service.pid);
-  process.kill(before[0]!, 'SIGKILL');
-  await vi.waitUntil(() => {
-    const now = childrenOf(service.pid);
-    return now.length === workerCount && !now.includes(before[0]!);
-  }, patience);
+  await killOne(service);
   expect(service.output()).toContain('a worker died: another takes its place');
 
   // several streams, so that both workers have some

@@ -81,3 +81,15 @@ export async function setPlan(scene: Scene, plan: string): Promise<void> {
 
 /** Waits until something is so, without saying how long that may take. */
 export const eventually = { timeout: 15_000, interval: 20 };
+
+/** Keeps the provider from answering revocations. Answers how many it was asked for, and how to end it. */
+export function failRevocations({ provider }: Scene) {
+  let count = 0;
+  const stop = provider.around(async (ctx, next) => {
+    if (ctx.path !== '/token/revocation') return next();
+    count += 1;
+    ctx.status = 503;
+    ctx.body = '';
+  });
+  return { count: () => count, stop };
+}
