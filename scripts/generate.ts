@@ -1,11 +1,12 @@
 /**
- * Writes the sources that git ignores: the Prisma client, its Pothos types, and the types of GraphQL documents. Silent unless
- * something fails, and without effect where they were written from just what is here now: another process may be reading them.
+ * Writes the sources that git ignores: the Prisma client, its Pothos types, the types of GraphQL documents, and the list of the
+ * catalogue's entries. Silent unless something fails, and without effect where they were written from just what is here now:
+ * another process may be reading them.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 const commands = ['prisma generate --no-hints', 'graphql-codegen'];
 const outputs = [
@@ -42,3 +43,14 @@ for (const command of isFresh ? [] : commands) {
   process.exit(1);
 }
 writeFileSync(stamp, present);
+
+/** One export for each file in src/providers/entries, so that adding an entry is adding a file, and a bundler sees them all. */
+const catalogue = 'src/providers/generated/entries.ts';
+const entries = readdirSync('src/providers/entries')
+  .sort()
+  .map((file) => `export { provider as ${file.replace(/\.ts$/, '')} } from '../entries/${file}';\n`)
+  .join('');
+if (!existsSync(catalogue) || readFileSync(catalogue, 'utf8') !== entries) {
+  mkdirSync(dirname(catalogue), { recursive: true });
+  writeFileSync(catalogue, entries);
+}

@@ -1,5 +1,5 @@
 // Applies the migrations that DATABASE_URL still lacks, from what is built: where there are no sources, as in the image.
-const { migratePostgres } = await import(new URL('../dist/db/migrate.js', import.meta.url).href);
+const { migratePostgres } = await import(new URL('../dist/migrate.js', import.meta.url).href);
 
 const databaseUrl = process.env.DATABASE_URL;
 if (!databaseUrl) {

@@ -1,12 +1,21 @@
-// Starts the service, and builds it first where dist/ is missing or older than what it is built from.
-// The service runs in this very process, so that signals reach it.
+// Starts the service, or the demo (`node scripts/start.mjs demo`), and builds it first where what is built is missing or older than
+// what it is built from. It runs in this very process, so that signals reach it.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
+import { delimiter } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const entry = new URL('../dist/main.js', import.meta.url);
 const generated = /[\\/]generated([\\/]|$)/;
+const builds = {
+  service: { entry: 'dist/main.js', sources: ['src'], command: 'npm run --silent build' },
+  demo: {
+    entry: 'node_modules/.cache/app-user-connectors-demo/main.js',
+    sources: ['src', 'examples/scheduling-app'],
+    command: 'npm run --silent generate && tsx scripts/build.ts demo',
+  },
+};
+const { entry, sources, command } = builds[process.argv[2] ?? 'service'];
 
 function newestIn(folder) {
   return readdirSync(`${root}/${folder}`, { recursive: true })
@@ -15,17 +24,25 @@ function newestIn(folder) {
 }
 
 function isBuilt() {
-  if (!existsSync(entry)) return false;
+  if (!existsSync(`${root}/${entry}`)) return false;
   // An installation without sources has nothing to build from.
   if (!existsSync(`${root}/src`)) return true;
-  return statSync(entry).mtimeMs >= Math.max(newestIn('src'), statSync(`${root}/prisma/schema.prisma`).mtimeMs);
+  const others = ['prisma/schema.prisma', 'package-lock.json', 'scripts/build.ts'];
+  const newest = Math.max(...sources.map(newestIn), ...others.map((file) => statSync(`${root}/${file}`).mtimeMs));
+  return statSync(`${root}/${entry}`).mtimeMs >= newest;
 }
 
 if (!isBuilt()) {
-  const { status } = spawnSync('npm run --silent build', { cwd: root, shell: true, stdio: 'inherit' });
+  const path = `${root}/node_modules/.bin${delimiter}${process.env.PATH}`;
+  const { status } = spawnSync(command, {
+    cwd: root,
+    shell: true,
+    stdio: 'inherit',
+    env: { ...process.env, PATH: path },
+  });
   if (status !== 0) process.exit(status ?? 1);
 }
 // npm's shell ends without passing a signal on: whoever stops `npm start` means the service
 const parent = process.ppid;
 setInterval(() => process.ppid !== parent && process.kill(process.pid, 'SIGTERM'), 500).unref();
-await import(entry.href);
+await import(new URL(`../${entry}`, import.meta.url).href);

@@ -69,7 +69,7 @@ interface DemoProcess {
 
 /** Starts the demo as `npm run demo` does, killed when the test has finished, if it still runs. */
 function startProcess(ports: Record<string, string>): DemoProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'examples/scheduling-app/demo.ts'], {
+  const child = spawn(process.execPath, ['scripts/start.mjs', 'demo'], {
     env: { ...process.env, ...ports, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { pathToFileURL } from 'node:url';
 import { createApp, type Overrides } from '../../src/app.ts';
 import { parseConfig } from '../../src/config.ts';
 import { issueIdentityToken, PEOPLE, startSchedulingApp } from './app-server.ts';
@@ -11,7 +10,8 @@ import { calendarSource, taskSource } from './upcoming-events.ts';
 import { createTeamLeadTokens, LEAD_AUDIENCE } from './team-leads.ts';
 import { type SeededWorkspace, seedWorkspace } from './seed.ts';
 
-const ACCESS_TOKEN_SECONDS = 30;
+/** How long an access token of the demo's providers lives. */
+export const ACCESS_TOKEN_SECONDS = 30;
 const IDENTITY_TOKEN_SECONDS = 12 * 3600;
 
 export interface Demo extends SeededWorkspace {
@@ -126,79 +126,4 @@ function readPort(env: Readonly<Record<string, string | undefined>>, name: strin
     throw new Error(`${name} holds ${JSON.stringify(value)}, but a port from 1 to 65535 is expected.`);
   }
   return port;
-}
-
-function describeDemo(demo: Demo): string {
-  const isTerminal = process.stdout.isTTY && !process.env.NO_COLOR;
-  const bold = (text: string): string => (isTerminal ? `\u001b[1m${text}\u001b[0m` : text);
-  const faint = (text: string): string => (isTerminal ? `\u001b[2m${text}\u001b[0m` : text);
-  const row = (label: string, value: string, note = ''): string =>
-    `    ${label.padEnd(16)}${note ? `${value.padEnd(31)} ${faint(note)}` : value}`;
-
-  return `
-  ${bold('Open')}
-${row('App', demo.appUrl, 'sign in as Person one, press Connect')}
-${row('GraphiQL', `${demo.serviceUrl}/graphql`, 'seven tabs, ready to run')}
-${row('Console', `${demo.serviceUrl}/console`, 'for the workspace’s admins: sign in with the workspace key')}
-${row('Calendar', demo.providerUrl, 'the provider: who has access, and Revoke')}
-${row('Task list', demo.taskProvider.url, 'another provider, with accounts of its own')}
-
-  ${bold('Try')}
-    1. Connect and allow. Events appear. A token lives ${ACCESS_TOKEN_SECONDS} seconds, and is renewed by itself.
-    2. In GraphiQL run the tab EditScopes: the app's page turns to Reconnect. PutScopesBack heals it.
-    3. Revoke the access at the calendar: the app's page asks to reconnect.
-
-  ${bold('Credentials')} ${faint('(of this run only)')}
-${row('Operator key', demo.operatorKey)}
-${row('Workspace key', demo.workspaceKey, 'role ADMIN')}
-${row('App key', demo.appKey, 'for the app’s backend')}
-${row('Workspace id', demo.workspaceId)}
-${row('App id', demo.appId)}
-${row('Connector id', demo.connectorId)}
-
-    Identity token of Person one, good for twelve hours; send the app id as X-App-Id with it:
-    ${demo.identityToken}
-
-  ${bold('Paste')} ${faint('(another terminal)')}
-    curl -s ${demo.serviceUrl}/graphql -H 'content-type: application/json' \\
-      -H 'authorization: Bearer ${demo.workspaceKey}' \\
-      -d '{"query":"{ connector(id: \\"${demo.connectorId}\\") { name scopes redirectUris { kind uri } } }"}'
-
-  ${faint('Ctrl-C ends it all. Nothing is kept.')}
-`;
-}
-
-function explain(error: unknown): string {
-  const { code, port } = error as { code?: string; port?: number };
-  if (code === 'EADDRINUSE') {
-    return `Port ${port} is taken. Set DEMO_APP_PORT, DEMO_PROVIDER_PORT, DEMO_TASKS_PORT or PORT (the service's) to another one.`;
-  }
-  return error instanceof Error ? error.message : String(error);
-}
-
-async function main(): Promise<void> {
-  console.log('\n  Starting two providers, the service on an embedded database, and the app …');
-  const demo = await startDemo(process.env);
-  console.log(describeDemo(demo));
-
-  // Once each: whoever presses Ctrl-C a second time does not want to wait.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      console.log('\n  Stopping …');
-      demo.stop().then(
-        () => process.exit(0),
-        (error: unknown) => {
-          console.error(`  ${explain(error)}`);
-          process.exit(1);
-        },
-      );
-    });
-  }
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  main().catch((error: unknown) => {
-    console.error(`\n  ${explain(error)}\n`);
-    process.exit(1);
-  });
 }

@@ -1,18 +1,13 @@
-import { readdirSync } from 'node:fs';
 import type { AuthorizationServer, ClientAuthentication } from '../oauth/authorization-server.ts';
 import { OAuthError } from '../oauth/failure.ts';
+import * as entries from './generated/entries.ts';
 import { oauthServer, type Provider } from './provider.ts';
 
 /** The provider key of a connector whose endpoints its admin gives. It is no entry of the catalogue. */
 export const CUSTOM_PROVIDER_KEY = 'custom';
 
 /** Every file of entries/ is an entry: its `provider`. */
-const folder = new URL('entries/', import.meta.url);
-const files = readdirSync(folder).filter((file) => /^[a-z0-9_]+\.(?:ts|js)$/.test(file));
-const modules = await Promise.all(
-  files.map((file) => import(new URL(file, folder).href) as Promise<{ provider: Provider }>),
-);
-const providers = modules.map(({ provider }) => provider).sort((a, b) => a.name.localeCompare(b.name, 'en'));
+const providers = Object.values<Provider>(entries).sort((a, b) => a.name.localeCompare(b.name, 'en'));
 
 const byKey = new Map(providers.map((provider) => [provider.key, provider]));
 

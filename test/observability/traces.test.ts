@@ -1,43 +1,8 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { startService } from '../support/harness.ts';
+import { type OtlpSpan, startCollector } from '../support/otlp-collector.ts';
 import { connectUser, eventually, expiredMs, setScene, tokenOf } from '../support/scene.ts';
 import { listen, openWebSocket } from '../support/streams.ts';
-
-interface OtlpSpan {
-  traceId: string;
-  spanId: string;
-  parentSpanId?: string;
-  name: string;
-  kind: number;
-  attributes: { key: string; value: { stringValue?: string; intValue?: number } }[];
-  status: { code?: number };
-}
-
-/** A collector that takes OTLP over HTTP as JSON, and keeps it. */
-async function startCollector(status = 200) {
-  const bodies: string[] = [];
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      if (request.url === '/v1/traces') bodies.push(Buffer.concat(chunks).toString());
-      response.writeHead(status, { 'content-type': 'application/json' }).end('{}');
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const spans = () =>
-    bodies.flatMap((body) => {
-      const { resourceSpans } = JSON.parse(body) as { resourceSpans: { scopeSpans: { spans: OtlpSpan[] }[] }[] };
-      return resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans));
-    });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, bodies, spans };
-}
 
 function attributesOf({ attributes }: OtlpSpan): Record<string, string | number | undefined> {
   return Object.fromEntries(attributes.map(({ key, value }) => [key, value.stringValue ?? value.intValue]));
