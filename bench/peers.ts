@@ -5,12 +5,13 @@ import { idOf } from '../src/lib/global-id.ts';
 import { startBetterAuth } from './support/better-auth.ts';
 import type { Cleanup } from './support/cleanup.ts';
 import { personAt, storeConnections, tokenOf } from './support/connections.ts';
-import { ask, type Served, startServer } from './support/instance.ts';
-import { inParallel, median, percentile, residentMiB } from './support/measure.ts';
+import { type Served, startServer } from './support/instance.ts';
+import { type Answered, type Asked, load } from './support/load.ts';
+import { inParallel, median, percentile, residentMiB, timed } from './support/measure.ts';
 import { compared, type Figure } from './support/report.ts';
 import { sized } from './support/scale.ts';
 import { benchIdentity, setStage, type Stage } from './support/stage.ts';
-import { readToken, tokenReadBody } from './support/token-read.ts';
+import { tokenReadBody } from './support/token-read.ts';
 
 const connections = sized(10_000, 1_000);
 const readers = sized(1_000, 100);
@@ -24,12 +25,11 @@ interface Subject {
   server: Served;
   /** What it reads in the time that others read one. */
   pace: number;
-  read: (person: number) => Promise<unknown>;
+  /** Reads so many tokens, so many at a time. */
+  load: (count: number, concurrency: number) => Promise<Answered>;
 }
 
-interface Round {
-  takenMs: number[];
-  perSecond: number;
+interface Round extends Answered {
   cpuMs: number;
 }
 
@@ -41,20 +41,11 @@ function cpuMsOf(pid: number): number {
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksPerSecond;
 }
 
-async function load(subject: Subject, concurrency: number): Promise<Round> {
-  const takenMs: number[] = [];
-  const count = Math.max(1, Math.round(readsPerRound(concurrency) * subject.pace));
-  const cpuBefore = cpuMsOf(subject.server.pid);
-  const start = performance.now();
-  await inParallel(count, concurrency, async () => {
-    const person = 1 + Math.floor(Math.random() * readers);
-    const began = performance.now();
-    const token = await subject.read(person);
-    takenMs.push(performance.now() - began);
-    if (token !== tokenOf(personAt(person))) throw new Error(`${subject.name} answered another token, or none`);
-  });
-  const tookMs = performance.now() - start;
-  return { takenMs, perSecond: (count * 1000) / tookMs, cpuMs: (cpuMsOf(subject.server.pid) - cpuBefore) / count };
+async function round({ server, pace, load: read }: Subject, concurrency: number): Promise<Round> {
+  const count = Math.max(concurrency, Math.round(readsPerRound(concurrency) * pace));
+  const before = cpuMsOf(server.pid);
+  const answered = await read(count, concurrency);
+  return { ...answered, cpuMs: (cpuMsOf(server.pid) - before) / count };
 }
 
 type Measure = 'perSecond' | 'p50' | 'p99' | 'cpu';
@@ -89,59 +80,60 @@ export async function peers(cleanup: Cleanup): Promise<Figure[]> {
   const floor = await startFloor(cleanup, stage, connector.id);
   const betterAuth = await startBetterAuth(cleanup, { connections, readers });
 
+  const asking = (server: Served, requestOf: (person: number) => Omit<Asked, 'expected'>): Subject['load'] => {
+    const asked = people.map((person, index) => ({ ...requestOf(index + 1), expected: `"${tokenOf(person)}"` }));
+    return (count, concurrency) => load(server.url, asked, count, concurrency);
+  };
+  const json = { 'content-type': 'application/json' };
   const subjects: Subject[] = [
     {
       name: 'floor',
       server: floor,
       pace: 1,
-      read: async (person) => {
-        const request = { path: '/', method: 'POST', headers: headersOf(person), body: '{}' } as const;
-        return (await ask<{ accessToken?: string }>(floor, request)).accessToken;
-      },
+      load: asking(floor, (person) => ({ method: 'POST', path: '/', headers: headersOf(person), body: '{}' })),
     },
     {
       name: 'GraphQL',
       server: stage.first,
       pace: 1,
-      read: (person) => readToken(stage.first, body, headersOf(person)),
+      load: asking(stage.first, (person) => {
+        return { method: 'POST', path: '/graphql', headers: { ...json, ...headersOf(person) }, body };
+      }),
     },
     {
       name: 'REST',
       server: stage.first,
       pace: 1,
-      read: async (person) => {
-        const request = { path: restPath, method: 'GET', headers: headersOf(person) } as const;
-        return (await ask<{ access_token?: string }>(stage.first, request)).access_token;
-      },
+      load: asking(stage.first, (person) => ({ method: 'GET', path: restPath, headers: headersOf(person) })),
     },
     {
       name: 'client library',
       server: stage.first,
       pace: 0.5,
-      read: async (person) => {
+      load: byLibrary((person) => {
         const { authorization = '', 'on-behalf-of': onBehalfOf = '' } = headersOf(person);
         const request = new Request('http://backend.example.com', { headers: { authorization: onBehalfOf } });
         const client = createClientFromRequest(request, {
           url: stage.first.url,
           appKey: authorization.slice('Bearer '.length),
         });
-        return (await client.connectors.getCurrentAppUserConnection(connector.id)).accessToken;
-      },
+        return client.connectors.getCurrentAppUserConnection(connector.id);
+      }),
     },
     {
       name: 'better-auth',
       server: betterAuth.server,
       pace: 0.1,
-      read: async (person) => (await betterAuth.read(person)).accessToken,
+      load: asking(betterAuth.server, (person) => betterAuth.requestOf(person)),
     },
   ];
 
   const figures: Figure[] = [];
-  for (const subject of subjects) await load(subject, 16); // warm
+  for (const subject of subjects) await round(subject, 16); // warm
   for (const concurrency of concurrencies) {
     const measured = new Map(subjects.map((subject) => [subject, [] as Round[]]));
-    for (let round = 0; round < rounds; round += 1) {
-      for (const [subject, results] of measured) results.push(await load(subject, concurrency));
+    for (let turn = 0; turn < rounds; turn += 1) {
+      for (const [subject, results] of measured) results.push(await round(subject, concurrency));
     }
     const measures = [...measured].map(([{ name }, results]) =>
       measuresOf(`${name}, ${concurrency} at a time`, results),
@@ -165,6 +157,23 @@ export async function peers(cleanup: Cleanup): Promise<Figure[]> {
     figures.push({ name: `${name}: memory`, value: Math.round(residentMiB(server.pid)), unit: 'MiB' });
   }
   return figures;
+}
+
+/** The library is asked by calls of its own. */
+function byLibrary(read: (person: number) => Promise<{ accessToken: string }>): Subject['load'] {
+  return async (count, concurrency) => {
+    const takenMs: number[] = [];
+    const tookMs = await timed(() =>
+      inParallel(count, concurrency, async () => {
+        const person = 1 + Math.floor(Math.random() * readers);
+        const began = performance.now();
+        const { accessToken } = await read(person);
+        takenMs.push(performance.now() - began);
+        if (accessToken !== tokenOf(personAt(person))) throw new Error('the library answered another token');
+      }),
+    );
+    return { takenMs, perSecond: (count * 1000) / tookMs };
+  };
 }
 
 function startFloor(cleanup: Cleanup, stage: Stage, connectorId: string): Promise<Served> {

@@ -4,11 +4,13 @@ import type { Cleanup } from './cleanup.ts';
 import { createEmptyDatabase } from './database.ts';
 import type { Grant } from './grant.ts';
 import { ask, type Served, startServer } from './instance.ts';
+import type { Asked } from './load.ts';
 
 export interface BetterAuth {
   server: Served;
   databaseUrl: string;
-  /** Asks for a reader's access token; the reader after the last is the one who gave the grant. */
+  /** What asks for a reader's access token; the reader after the last is the one who gave the grant. */
+  requestOf(reader: number): Omit<Asked, 'expected'>;
   read(reader: number): Promise<{ accessToken?: string }>;
 }
 
@@ -29,17 +31,14 @@ export async function startBetterAuth(
     ...(grant && { GRANT: JSON.stringify(grant) }),
   });
   const ways = await ask<{ accountId: string; cookie: string }[]>(server, { path: '/readers', method: 'GET' });
-  return {
-    server,
-    databaseUrl,
-    async read(reader) {
-      const { accountId, cookie = '' } = ways[reader - 1] ?? {};
-      return ask(server, {
-        path: '/api/auth/get-access-token',
-        method: 'POST',
-        headers: { 'content-type': 'application/json', origin: 'http://127.0.0.1', cookie },
-        body: JSON.stringify({ accountId }),
-      });
-    },
+  const requestOf = (reader: number) => {
+    const { accountId, cookie = '' } = ways[reader - 1] ?? {};
+    return {
+      path: '/api/auth/get-access-token',
+      method: 'POST',
+      headers: { 'content-type': 'application/json', origin: 'http://127.0.0.1', cookie },
+      body: JSON.stringify({ accountId }),
+    } as const;
   };
+  return { server, databaseUrl, requestOf, read: (reader) => ask(server, requestOf(reader)) };
 }

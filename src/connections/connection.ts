@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { ConnectorDisabledError, ConnectorIncompleteError } from '../connectors/errors.ts';
 import type { Plan } from '../db/generated/prisma/enums.ts';
 import type { DomainError } from '../lib/domain-error.ts';
@@ -93,10 +93,7 @@ export function missingScopes(
  * during and after being connected, and it names the connector, so that one that has no row yet can be found by it.
  */
 export function connectionId(connectorId: string, appId: string, userId: string | null): string {
-  const subject = createHash('sha256')
-    .update(JSON.stringify([appId, userId]))
-    .digest('base64url')
-    .slice(0, 22);
+  const subject = hash('sha256', JSON.stringify([appId, userId]), 'base64url').slice(0, 22);
   return `${connectorId}.${subject}`;
 }
 

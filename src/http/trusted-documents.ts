@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { getIntrospectionQuery, GraphQLError, stripIgnoredCharacters } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import * as libraryOperations from '../client/operations.ts';
 import { type Remedy, remedy } from '../lib/domain-error.ts';
+import { sha256Hex } from '../lib/secret.ts';
 import { consoleQuestion, consoleTasks } from './console-tasks.ts';
 
 /** What names a document: its text, or the key that it has in the file (`documentId`, or Apollo's and Yoga's `persistedQuery`). */
@@ -35,7 +35,7 @@ export function trustDocuments(given: ReadonlyMap<string, string>): TrustedDocum
       const { query } = asked;
       if (typeof query === 'string' && query !== '') {
         if (has(query)) return query;
-        throw notTrusted('The document', { label: 'SHA-256 of the document', value: sha256(query) });
+        throw notTrusted('The document', { label: 'SHA-256 of the document', value: sha256Hex(query) });
       }
       const id = idOf(asked);
       const text = id === null ? undefined : (given.get(id) ?? given.get(id.replace(/^\w+:/, '')));
@@ -65,10 +65,6 @@ function idOf({ documentId, extensions }: AskedDocument): string | null {
   const { persistedQuery } = (extensions ?? {}) as { persistedQuery?: { sha256Hash?: unknown } | null };
   const hash = persistedQuery?.sha256Hash;
   return typeof hash === 'string' ? hash : null;
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
 }
 
 function notTrusted(what: string, value: Remedy['values'][0]): GraphQLError {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { inspect } from 'node:util';
 
 /** A value that must never be printed: every way of turning it into text but {@link Secret.reveal} gives `[secret]`. */
@@ -29,7 +29,7 @@ export class Secret {
 
 /** SHA-256 of a text, as 64 hex digits: how states, codes and keys are stored. */
 export function sha256Hex(value: string): string {
-  return createHash('sha256').update(value).digest('hex');
+  return hash('sha256', value, 'hex');
 }
 
 /** The first 16 hex digits of a token's SHA-256: names a token without telling it. */
