@@ -37,10 +37,13 @@ export type RetryCode =
 /** The one error that leaves oauth/. It carries no text of the provider, no token and no cause: only the verdict and a sentence of ours. */
 export class OAuthError extends Error {
   readonly verdict: OAuthVerdict;
-  constructor(verdict: OAuthVerdict, message: string) {
+  /** With BLOCKED_HOST, the name that was not asked; null where there is none to tell. */
+  readonly host: string | null;
+  constructor(verdict: OAuthVerdict, message: string, host: string | null = null) {
     super(message);
     this.name = 'OAuthError';
     this.verdict = verdict;
+    this.host = host;
   }
 }
 
