@@ -16,7 +16,7 @@ import { byService, recordAct } from '../workspaces/audit.ts';
 import { actOn } from './audit.ts';
 import { backoffMs, isRevoked } from './connection.ts';
 import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
-import { clientOf, grantEnd, keptOf, openToken, sealGrant } from './grant.ts';
+import { clientOf, grantEnd, keptAnew, keptOf, openToken, sealGrant } from './grant.ts';
 import { insist } from './insist.ts';
 import { queueRevocation } from './outbox.ts';
 import * as store from './store.ts';
@@ -232,6 +232,7 @@ async function succeeded(
       refusedAt: null,
       grantExpiresAt: grantEnd(tokens, { ...server, refreshes: true }),
       ...(grant.scopes && { grantedScopes: grant.scopes }),
+      ...(grant.kept.length > 0 && { connectionConfig: keptAnew(before ?? connection, grant.kept) }),
     });
     if (stored) {
       await recordAct(deps, tx, byService, { act: 'TOKEN_REFRESHED', ...actOn(connection) });
