@@ -322,15 +322,17 @@ describe.each(searchProviders(null).map((provider) => [provider.key, provider] a
         expect([kind, answer, (await verdictOf(ask[kind]())).kind]).toEqual([kind, answer, verdict]);
       }
     };
-    for (const kind of ['refresh', 'token'] as const) {
-      await expectAll(kind, deadAnswers, 'reauthorize');
-      await expectAll(kind, [...undecided, ...own], 'retry');
-      await expectAll(kind, [refused], 'misconfigured');
-    }
+    await expectAll('refresh', deadAnswers, 'reauthorize');
+    await expectAll('refresh', [...undecided, ...own], 'retry');
+    await expectAll('refresh', [refused], 'misconfigured');
+    const recorded = [deadAnswer(provider), ...dead];
+    await expectAll('token', recorded, 'reauthorize');
+    await expectAll('token', [maintenance, ...own], 'retry');
+    await expectAll('token', [refused], 'misconfigured');
     if (server.revocation) {
       await expectAll('revocation', [maintenance, rateLimited], 'retry');
       await expectAll('revocation', [refused], 'misconfigured');
-      for (const answer of deadAnswers) {
+      for (const answer of recorded) {
         simulator.answer('revocation', answer);
         expect([answer, await ask.revocation()]).toEqual([answer, 'REVOKED']);
       }
