@@ -1,7 +1,12 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { AccountOwnedError } from '../../src/connections/errors.ts';
 import { failures } from '../../src/failures/failures.ts';
 import { germanFailures } from '../../src/failures/german.ts';
+import { callbackPage } from '../../src/http/callback-page.ts';
+import type { DomainError } from '../../src/lib/domain-error.ts';
+import { PlanRequiredError, RateLimitedError, UnauthenticatedError } from '../../src/workspaces/errors.ts';
+import { roleTooLow } from '../../src/workspaces/membership.ts';
 import {
   addTestConnector,
   createTestApp,
@@ -408,6 +413,22 @@ test('54. the page speaks the language that the browser asks for, and says so', 
     expect(html).toContain(`<html lang="${language}">`);
     expect(html).toContain(`<h1>${title}</h1>`);
   }
+});
+
+test('54. what is in no table of failures is told in German too, and what is not told in German is marked as English', async () => {
+  const open = (error: DomainError, language: string) => callbackPage({ error, openers: [] }, language, {}).text();
+  for (const error of [
+    new PlanRequiredError('BUILDER', 'FREE'),
+    new AccountOwnedError('somebody'),
+    new RateLimitedError(7),
+    roleTooLow('account.connect'),
+  ]) {
+    const german = await open(error, 'de');
+    expect(german).not.toContain('lang="en"');
+    for (const text of [error.message, ...(error.remedy?.steps ?? [])]) expect(german).not.toContain(text);
+    expect(await open(error, 'en')).toContain(error.message);
+  }
+  expect(await open(new UnauthenticatedError('Who is there?'), 'de')).toContain('<div lang="en"><p>Who is there?');
 });
 
 test('54. each failure that the page has told here has its picture in docs/', (ctx) => {
