@@ -1,8 +1,14 @@
-/** Takes the pictures of the README from the running demo, in Chromium: `npx tsx scripts/screenshots.ts`. */
-import { mkdirSync, statSync } from 'node:fs';
+/**
+ * Takes the pictures of the README from the running demo, in Chromium, and those of docs/troubleshooting/ from the pages that the
+ * tests get to see: `npx tsx scripts/screenshots.ts`, or with `--failures` the latter only.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
-import { startDemo } from '../examples/scheduling-app/demo.ts';
+import { type Demo, startDemo } from '../examples/scheduling-app/demo.ts';
 import { flowError } from '../src/connections/errors.ts';
 import type { RequestView } from '../src/connectors/request.ts';
 import { callbackPage } from '../src/http/callback-page.ts';
@@ -18,9 +24,45 @@ const graphiqlSize = { width: 1280, height: 720 };
 const launched = await launchChromium();
 if (!launched) throw new Error(chromiumIsAbsent);
 const browser = launched;
-const demo = await startDemo(process.env);
-mkdirSync(folder, { recursive: true });
 try {
+  await takeFailures();
+  if (!process.argv.includes('--failures')) await takeReadme();
+} finally {
+  await browser.close();
+}
+
+async function takeReadme(): Promise<void> {
+  const demo = await startDemo(process.env);
+  try {
+    await takeDemo(demo);
+    await takeCallbackPages();
+    await takeConnectorRequest();
+  } finally {
+    await demo.stop();
+  }
+}
+
+/** The callback's page for each failure, as the tests of BEHAVIOURS 54 have provoked it at a provider. */
+async function takeFailures(): Promise<void> {
+  const pages = mkdtempSync(join(tmpdir(), 'pages-'));
+  execFileSync('npx', ['vitest', 'run', 'test/behaviours/troubleshooting.test.ts', '-t', '54\\.'], {
+    env: { ...process.env, TROUBLESHOOTING_PAGES: pages },
+    stdio: 'inherit',
+  });
+  rmSync(`${folder}troubleshooting`, { recursive: true, force: true });
+  mkdirSync(`${folder}troubleshooting`, { recursive: true });
+  for (const file of readdirSync(pages)) {
+    await takeDrawn(
+      `troubleshooting/${file.replace('.html', '')}`,
+      readFileSync(join(pages, file), 'utf8'),
+      'light',
+      1,
+    );
+  }
+  rmSync(pages, { recursive: true });
+}
+
+async function takeDemo(demo: Demo): Promise<void> {
   const context = await browser.newContext({ deviceScaleFactor: 2, colorScheme: 'light', locale: 'en-GB' });
   const app = await context.newPage();
   await app.setViewportSize(appSize);
@@ -76,17 +118,9 @@ try {
 
   await app.goto(`${demo.appUrl}/api/external-auth/callback?state=unknown&code=unknown`);
   await take(app, 'callback-error', { width: 760, height: 480 });
-  await takeCallbackPages();
-  await takeConnectorRequest();
-} finally {
-  await browser.close();
-  await demo.stop();
 }
 
-/**
- * The page where a flow ends that has no page of an app to go back to, as a browser gets it. Here it is drawn from what it is told:
- * the tests provoke each of these failures at a real provider.
- */
+/** The same page in other colours and another language, drawn from what it is told. */
 async function takeCallbackPages(): Promise<void> {
   const redirectUri = 'https://preview-7.example.com/api/external-auth/callback';
   const clientId = '1044718295-calendar.apps.example.com';
@@ -102,7 +136,7 @@ async function takeCallbackPages(): Promise<void> {
     ['callback-invalid-client-german', 'light', 'de', flowError('INVALID_CLIENT', { clientId })],
   ] as const;
   for (const [name, colorScheme, language, error] of shown) {
-    await takeDrawn(name, callbackPage({ error, openers: [] }, language, {}), colorScheme);
+    await takeDrawn(name, await callbackPage({ error, openers: [] }, language, {}).text(), colorScheme);
   }
 }
 
@@ -134,15 +168,18 @@ async function takeConnectorRequest(): Promise<void> {
     redirectUris: ['https://app.example.com/api/external-auth/callback'],
     hasOperatorClient: false,
   };
-  await takeDrawn('connector-request', formPage(view, '', null, 'en'), 'light');
+  await takeDrawn('connector-request', await formPage(view, '', null, 'en').text(), 'light');
 }
 
-async function takeDrawn(name: string, answer: Response, colorScheme: 'light' | 'dark'): Promise<void> {
-  const context = await browser.newContext({ deviceScaleFactor: 2, colorScheme });
+async function takeDrawn(
+  name: string,
+  body: string,
+  colorScheme: 'light' | 'dark',
+  deviceScaleFactor = 2,
+): Promise<void> {
+  const context = await browser.newContext({ deviceScaleFactor, colorScheme });
   const page = await context.newPage();
-  const body = await answer.text();
-  const headers = Object.fromEntries(answer.headers);
-  await page.route('**/*', (route) => route.fulfill({ status: 200, headers, body }));
+  await page.route('**/*', (route) => route.fulfill({ status: 200, contentType: 'text/html; charset=utf-8', body }));
   await page.goto('http://localhost/drawn');
   const box = await page.locator('main').boundingBox();
   await take(page, name, { width: 760, height: Math.ceil(box?.height ?? 0) + 80 });

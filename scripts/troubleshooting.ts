@@ -10,6 +10,7 @@ import { type Failure, type FailureName, failures, valueLabels } from '../src/fa
 import type { RemedyActor } from '../src/lib/domain-error.ts';
 
 const folder = fileURLToPath(new URL('../docs/troubleshooting/', import.meta.url));
+const pictures = new URL('../docs/images/troubleshooting/', import.meta.url);
 const actors: Record<RemedyActor, string> = {
   ADMIN: 'an OWNER or ADMIN of the workspace',
   USER: 'the person using the app',
@@ -25,6 +26,13 @@ const fill = (text: string) =>
     .replaceAll('{retryAfterSeconds}', 'so many')
     .replaceAll('{enterClient}', "editConnector, or with setOperatorClient where the client is the operator's");
 const numbered = (steps: readonly string[]) => steps.map((step, index) => `${index + 1}. ${fill(step)}`).join('\n');
+
+/** Where the browser comes back, the page that it gets to see. */
+function pictureOf(name: FailureName): string {
+  const file = fileOf(name).replace('.md', '.png');
+  const alt = `The callback's page: ${failures[name].title}`;
+  return existsSync(new URL(file, pictures)) ? `\n![${alt}](../images/troubleshooting/${file})\n` : '';
+}
 
 function page(name: FailureName): string {
   const { title, code, sentence, when, actor, isOfClient, steps, values }: Failure = failures[name];
@@ -45,7 +53,7 @@ ${when}
 ## What to do
 
 ${numbered(steps)}
-${pasted && `\nThe exact values come with the failure, as far as they are known where it happens: ${pasted}.\n`}
+${pictureOf(name)}${pasted && `\nThe exact values come with the failure, as far as they are known where it happens: ${pasted}.\n`}
 [All failures](README.md)
 `;
 }

@@ -6,20 +6,19 @@ import type { Keyring } from '../crypto/keyring.ts';
 import type { Db } from '../db/client.ts';
 import { parseUrl } from '../lib/parse-url.ts';
 import type { Connector } from '../db/generated/prisma/client.ts';
-import type { FailureFacts } from '../failures/failures.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { DomainError } from '../lib/domain-error.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { AuthorizationServer } from '../oauth/authorization-server.ts';
 import { OAuthError, type OAuthVerdict } from '../oauth/failure.ts';
-import type { ProviderFetch } from '../oauth/fetch.ts';
+import { plainHost, type ProviderFetch } from '../oauth/fetch.ts';
 import { type Acceptance, probeAddress, probeClient, probeRedirectUris, type Silence } from '../oauth/probe.ts';
 import { actorOf, recordAct } from '../workspaces/audit.ts';
 import type { Caller } from '../workspaces/caller.ts';
 import { RateLimitedError } from '../workspaces/errors.ts';
 import { findSwitchedOff, findWorkspaceApps } from '../workspaces/store.ts';
 import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
-import { clientFacts, flowError, ProviderUnavailableError } from './errors.ts';
+import { clientFacts, flowError, hostFacts, ProviderUnavailableError } from './errors.ts';
 import { clientOf } from './grant.ts';
 import * as store from './store.ts';
 
@@ -155,9 +154,10 @@ function silenceError(
   cause: Error | null,
   url: string = (custom as { issuer?: string } | null)?.issuer ?? '',
 ): DomainError {
-  const host = parseUrl(url)?.host;
-  const facts: FailureFacts = host === undefined ? {} : { host };
-  const name = verdict.code === 'BLOCKED_HOST' ? 'ADDRESS_BLOCKED' : 'ENDPOINT_UNREACHABLE';
+  const asked = parseUrl(url);
+  const isBlocked = verdict.code === 'BLOCKED_HOST';
+  const facts = hostFacts(asked && (isBlocked ? plainHost(asked) : asked.host));
+  const name = isBlocked ? 'ADDRESS_BLOCKED' : 'ENDPOINT_UNREACHABLE';
   return Object.assign(new ProviderUnavailableError(60, facts, name), cause && { cause });
 }
 

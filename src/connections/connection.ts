@@ -23,6 +23,7 @@ export interface StatusFacts {
     plan: Plan;
     /** Whether the workspace has its provider switched on for this kind of connector. */
     available: boolean;
+    providerKey: string;
     clientFingerprint: string;
     scopesFingerprint: string;
     grantsRevokedAt: Date | null;
@@ -50,7 +51,7 @@ export function deriveStatus({ connector, connection }: StatusFacts, now: Date):
 export function connectorProblem(connector: StatusFacts['connector']): DomainError | null {
   if (!connector || connector.deletedAt) return new NotFoundError('connector');
   if (!planIncludesConnectors(connector.plan)) return new PlanRequiredError(connectorPlan, connector.plan);
-  if (!connector.available) return new ConnectorDisabledError();
+  if (!connector.available) return new ConnectorDisabledError({ provider: connector.providerKey });
   return connector.complete ? null : new ConnectorIncompleteError();
 }
 

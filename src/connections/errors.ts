@@ -75,14 +75,14 @@ export class ProviderUnavailableError extends DomainError {
   readonly code = 'PROVIDER_UNAVAILABLE';
   readonly retryAfterSeconds: number;
 
-  /** `misconfigured`: the provider answers, but refuses the connector's client. */
+  /** `refusal`: the provider answers, but refuses this of the connector's settings: then that is what to mend. */
   constructor(
     retryAfterSeconds: number,
-    { misconfigured = false, ...facts }: FailureFacts & { misconfigured?: boolean } = {},
+    { refusal = null, ...facts }: FailureFacts & { refusal?: FlowFailure | null } = {},
     name: FailureName = 'PROVIDER_UNAVAILABLE',
   ) {
     const [message, options] = failure(name, { ...facts, retryAfterSeconds });
-    super(message, misconfigured ? { ...options, remedy: failure('INVALID_CLIENT', facts)[1].remedy } : options);
+    super(message, refusal ? { ...options, remedy: failure(refusal, facts)[1].remedy } : options);
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }
@@ -140,6 +140,12 @@ export function isFlowFailure(name: string): name is FlowFailure {
   return name in flowErrors;
 }
 
+/** What a failed flow leaves behind: the name of the failure and, after a space, the host where it is about one. */
+export function flowFailureNote({ code, failure: known }: DomainError): string {
+  const host = (known?.facts as FailureFacts | undefined)?.host;
+  return [known?.name ?? code, host ?? []].flat().join(' ');
+}
+
 /** What there is to compare at the provider about the client that a connector uses, and whose it is. */
 export function clientFacts(connector: {
   providerKey: string;
@@ -153,6 +159,11 @@ export function clientFacts(connector: {
     ...(clientId && { clientId }),
     ...(docsUrl && { docsUrl }),
   };
+}
+
+/** A host to name, where there is one. */
+export function hostFacts(host: string | null): FailureFacts {
+  return host === null ? {} : { host };
 }
 
 /** The same error with what is known where it happened, so that there is something to paste. Another error stays as it is. */

@@ -172,8 +172,12 @@ async function storeConnection(
       },
       tokens,
     );
-    const held = before && !before.disconnectedAt ? before.grantedScopes : [];
-    const details = scopeChanges(held, grant.scopes ?? flow.requestedScopes);
+    const held = before && !before.disconnectedAt ? before : null;
+    const isAnother = held !== null && held.accountId !== null && account.id !== null && held.accountId !== account.id;
+    const details = {
+      ...(isAnother && { changed: ['account'] }),
+      ...scopeChanges(held?.grantedScopes ?? [], grant.scopes ?? flow.requestedScopes),
+    };
     await recordAct(deps, tx, actorOfFlow(flow), { act: 'ACCOUNT_CONNECTED', ...actOn({ ...flow, id }), details });
     return null;
   };

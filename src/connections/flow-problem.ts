@@ -3,7 +3,14 @@ import type { Clock } from '../lib/clock.ts';
 import type { DomainError } from '../lib/domain-error.ts';
 import { type Caller, callingUser } from '../workspaces/caller.ts';
 import { connectionId } from './connection.ts';
-import { clientFacts, type FlowFailure, flowError, isFlowFailure, ProviderUnavailableError } from './errors.ts';
+import {
+  clientFacts,
+  type FlowFailure,
+  flowError,
+  hostFacts,
+  isFlowFailure,
+  ProviderUnavailableError,
+} from './errors.ts';
 import * as store from './store.ts';
 
 /** A connect flow that came to nothing, or from which the browser has not come back. */
@@ -53,8 +60,9 @@ const startedBefore = ({ clock }: { clock: Clock }) => new Date(clock.now().getT
 const untold: readonly string[] = ['FLOW_MISMATCH'] satisfies FlowFailure[];
 
 function viewOf(row: store.EndedFlow): FlowProblem | null {
-  const { failure, redirectUri, requestedScopes: scopes } = row;
-  const facts = { redirectUris: [redirectUri], scopes, ...clientFacts(row) };
+  const { redirectUri, requestedScopes: scopes } = row;
+  const [failure = null, host = null] = row.failure?.split(' ') ?? [];
+  const facts = { redirectUris: [redirectUri], scopes, ...clientFacts(row), ...hostFacts(host) };
   const view = (problem: DomainError) => ({ redirectUri, startedAt: row.createdAt, problem });
   if (failure === null) return view(flowError('FLOW_NOT_RETURNED', facts));
   if (untold.includes(failure)) return null;

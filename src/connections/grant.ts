@@ -3,7 +3,7 @@ import { openOperatorClient } from '../connectors/operator-client.ts';
 import type { Keyring } from '../crypto/keyring.ts';
 import { open, seal } from '../crypto/seal.ts';
 import type { Db } from '../db/client.ts';
-import type { Connector } from '../db/generated/prisma/client.ts';
+import type { Connector, Prisma } from '../db/generated/prisma/client.ts';
 import { type Secret, tokenFingerprint } from '../lib/secret.ts';
 import type { AuthorizationServer, KeptValue, OAuthClient, TokenGrant } from '../oauth/authorization-server.ts';
 import type { NewTokens } from './store.ts';
@@ -73,6 +73,13 @@ export function grantEnd(tokens: NewTokens, server: Pick<AuthorizationServer, 'r
 /** What the provider told of a connection. */
 export function keptOf(connection: { connectionConfig: unknown }): KeptValue[] {
   return connection.connectionConfig as KeptValue[];
+}
+
+/** The same where a refresh tells some of it again: an account may have moved since, such as to another instance_url of Salesforce. */
+export function keptAnew(connection: { connectionConfig: unknown }, told: readonly KeptValue[]): Prisma.InputJsonArray {
+  const names = new Set(told.map(({ name }) => name));
+  const kept = [...keptOf(connection).filter(({ name }) => !names.has(name)), ...told];
+  return kept as unknown as Prisma.InputJsonArray;
 }
 
 export function openToken(keyring: Keyring, connectionId: string, field: TokenField, sealed: string): Secret {

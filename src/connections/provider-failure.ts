@@ -1,6 +1,6 @@
 import { DomainError } from '../lib/domain-error.ts';
 import { OAuthError } from '../oauth/failure.ts';
-import { flowError, ProviderUnavailableError } from './errors.ts';
+import { clientFacts, flowError, hostFacts, ProviderUnavailableError } from './errors.ts';
 
 /**
  * Says that the account, not the person, was refused: by the OAuth app's testing mode, or by an administrator at the provider.
@@ -69,9 +69,27 @@ export function asDomainError(error: unknown): DomainError {
     case 'retry':
       return unreachable(verdict.retryAfterSeconds ?? 30);
     case 'misconfigured':
-      if (verdict.code === 'BLOCKED_HOST') return new ProviderUnavailableError(300, {}, 'ADDRESS_BLOCKED');
+      if (verdict.code === 'BLOCKED_HOST')
+        return new ProviderUnavailableError(300, hostFacts(error.host), 'ADDRESS_BLOCKED');
       return verdict.code === 'UNSUPPORTED' ? unreachable(300) : flowError(verdict.code);
   }
+}
+
+/** Why a token could not be refreshed, with what is to be mended where the provider refuses a setting. The connection is kept. */
+export function refreshFailure(
+  error: OAuthError | null,
+  retryAfterSeconds: number,
+  connector: Parameters<typeof clientFacts>[0] & { scopes: readonly string[] },
+): ProviderUnavailableError {
+  const code = error?.verdict.kind === 'misconfigured' ? error.verdict.code : null;
+  if (code === 'BLOCKED_HOST')
+    return new ProviderUnavailableError(retryAfterSeconds, hostFacts(error?.host ?? null), 'ADDRESS_BLOCKED');
+  const refusal = code === 'UNSUPPORTED' ? null : code;
+  return new ProviderUnavailableError(retryAfterSeconds, {
+    refusal,
+    scopes: connector.scopes,
+    ...clientFacts(connector),
+  });
 }
 
 /** Nothing was connected, whatever the provider's trouble. */

@@ -16,7 +16,7 @@ import { byService, recordAct } from '../workspaces/audit.ts';
 import { actOn } from './audit.ts';
 import { backoffMs, isRevoked } from './connection.ts';
 import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
-import { clientOf, grantEnd, keptOf, openToken, sealGrant } from './grant.ts';
+import { clientOf, grantEnd, keptAnew, keptOf, openToken, sealGrant } from './grant.ts';
 import { insist } from './insist.ts';
 import { queueRevocation } from './outbox.ts';
 import * as store from './store.ts';
@@ -48,12 +48,12 @@ export interface RefreshDeps {
  * How a refresh ended.
  * - `moved`: there are newer tokens than the version asked about, by us or somebody else. Read again.
  * - `ended`: disconnected, refused or reconnected meanwhile. Read again.
- * - `unavailable`: nothing is decided; not before `retryAfterSeconds`. `misconfigured`: an admin must act.
+ * - `unavailable`: nothing is decided; not before `retryAfterSeconds`. `error`: why, where this refresh has found it out.
  */
 export type RefreshOutcome =
   | { kind: 'moved' }
   | { kind: 'ended' }
-  | { kind: 'unavailable'; retryAfterSeconds: number; misconfigured: boolean };
+  | { kind: 'unavailable'; retryAfterSeconds: number; error: OAuthError | null };
 
 /** Refreshes the given version of a connection's tokens, exactly once however many ask. Never throws for what a provider does. */
 export type Refresh = (connectionId: string, version: number) => Promise<RefreshOutcome>;
@@ -109,7 +109,7 @@ async function fenced(deps: RefreshDeps, connectionId: string, version: number):
       continue;
     }
     if (row.retryAt && row.retryAt > now) {
-      return { kind: 'unavailable', retryAfterSeconds: secondsUntil(row.retryAt, now), misconfigured: false };
+      return { kind: 'unavailable', retryAfterSeconds: secondsUntil(row.retryAt, now), error: null };
     }
     const isAbandoned = row.attemptedAt !== null && row.leaseUntil !== null && row.leaseUntil <= now;
     if (turn === 0) deps.metrics.leaseWait();
@@ -201,7 +201,7 @@ async function attempt(deps: RefreshDeps, row: ForRefresh, lease: Lease): Promis
     grant = await refreshGrant({ fetch, server, client, refreshToken, timeoutMs });
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error;
-    return mayLeave ? failed(deps, row, leaseToken, error.verdict) : { kind: 'overtaken' };
+    return mayLeave ? failed(deps, row, leaseToken, error) : { kind: 'overtaken' };
   }
   tell(deps, connector.providerKey, 'refreshed');
   return succeeded(deps, row, leaseToken, server, grant);
@@ -232,6 +232,7 @@ async function succeeded(
       refusedAt: null,
       grantExpiresAt: grantEnd(tokens, { ...server, refreshes: true }),
       ...(grant.scopes && { grantedScopes: grant.scopes }),
+      ...(grant.kept.length > 0 && { connectionConfig: keptAnew(before ?? connection, grant.kept) }),
     });
     if (stored) {
       await recordAct(deps, tx, byService, { act: 'TOKEN_REFRESHED', ...actOn(connection) });
@@ -255,9 +256,10 @@ async function failed(
   deps: RefreshDeps,
   row: ForRefresh,
   leaseToken: string,
-  verdict: OAuthVerdict,
+  error: OAuthError,
 ): Promise<RefreshOutcome> {
   const { connectionId, version } = row;
+  const { verdict } = error;
   const now = deps.clock.now();
   const { connectorId } = row.connection;
   const afterLostAnswer = row.attemptedAt !== null;
@@ -286,11 +288,7 @@ async function failed(
     await store.releaseLease(tx, { connectionId, leaseToken }, lesson);
     await recordAct(deps, tx, byService, { act: 'TOKEN_REFRESHED', outcome, ...actOn(row.connection) });
   });
-  return {
-    kind: 'unavailable',
-    retryAfterSeconds: secondsUntil(retryAt, now),
-    misconfigured: verdict.kind === 'misconfigured',
-  };
+  return { kind: 'unavailable', retryAfterSeconds: secondsUntil(retryAt, now), error };
 }
 
 function tell({ metrics, tracing }: RefreshDeps, provider: string, verdict: OAuthVerdict['kind'] | 'refreshed'): void {

@@ -58,6 +58,7 @@ export function connectorFacts(connector: store.ReadConnector): NonNullable<Stat
     scopesFingerprint,
     complete: isComplete(connector),
     plan: workspace.plan,
+    providerKey,
     available: !workspace.switchedOff.some((off) => off.providerKey === providerKey && off.kind === kind),
   };
 }

@@ -26,8 +26,9 @@ import type { NoteTokenRead } from '../workspaces/audit-reads.ts';
 import type { RateLimiter } from '../workspaces/rate-limits.ts';
 import { actOn, auditedRead } from './audit.ts';
 import { connectionId, refreshDecision, type TokenDemand } from './connection.ts';
-import { clientFacts, NotConnectedError, ProviderUnavailableError, ReconnectRequiredError } from './errors.ts';
+import { NotConnectedError, ProviderUnavailableError, ReconnectRequiredError } from './errors.ts';
 import { keptOf, openToken } from './grant.ts';
+import { refreshFailure } from './provider-failure.ts';
 import type { Refresh } from './refresh.ts';
 import { type ConnectionView, viewConnection } from './status.ts';
 import * as store from './store.ts';
@@ -167,10 +168,8 @@ async function readTokenOf(
         throw new ReconnectRequiredError('GRANT_EXPIRED', view.missingScopes);
       case 'refresh-and-serve': {
         const outcome = await deps.refresh(key.connectionId, credential.version);
-        if (outcome.kind === 'unavailable') {
-          const { retryAfterSeconds, misconfigured } = outcome;
-          throw new ProviderUnavailableError(retryAfterSeconds, { misconfigured, ...clientFacts(row.connector) });
-        }
+        if (outcome.kind === 'unavailable')
+          throw refreshFailure(outcome.error, outcome.retryAfterSeconds, row.connector);
         break;
       }
     }

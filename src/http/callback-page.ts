@@ -24,7 +24,7 @@ export function callbackPage(
   const language = preferredLanguage(acceptLanguage, languages);
   const words = callbackWords[language];
   const title = error ? titleOf(error, language) : words.connected;
-  const isTold = !error || tellIn(language, error.failure) !== null;
+  const sentence = error && (tellIn(language, error.failure)?.message ?? words.others[error.code]?.sentence);
   const html = `<!doctype html>
 <html lang="${language}">
 <head>
@@ -40,7 +40,7 @@ export function callbackPage(
       <div>
         ${error && title !== words.notConnected ? `<p class="kicker">${escape(words.notConnected)}</p>` : ''}
         <h1>${escape(title)}</h1>
-        ${error ? `<div${isTold ? '' : ' lang="en"'}><p>${escape(tellIn(language, error.failure)?.message ?? error.message)}</p></div>` : `<p>${escape(words.closeWindow)}</p>`}
+        ${error ? `<div${sentence ? '' : ' lang="en"'}><p>${escape(sentence ?? error.message)}</p></div>` : `<p>${escape(words.closeWindow)}</p>`}
       </div>
     </div>
     ${error ? remedyOf(error, language) : ''}
@@ -73,14 +73,15 @@ function remedyOf(error: DomainError, language: Language): string {
   const remedy = told?.remedy ?? error.remedy;
   if (!remedy || remedy.steps.length === 0) return '';
   const words = callbackWords[language];
-  const steps = remedy.steps.map((step) => `<li>${escape(step)}</li>`).join('');
+  const own = told?.remedy.steps ?? words.others[error.code]?.steps;
+  const steps = (own ?? remedy.steps).map((step) => `<li>${escape(step)}</li>`).join('');
   const docs = remedy.docsUrl
     ? `<p class="more"><a href="${escape(remedy.docsUrl)}" rel="noreferrer">${escape(words.documentation)}</a></p>`
     : '';
   return `<section>
       <h2>${escape(words.whatToDo)}</h2>
       <p class="actor">${escape(words.actors[remedy.actor])}</p>
-      <ol role="list"${told ? '' : ' lang="en"'}>${steps}</ol>
+      <ol role="list"${own ? '' : ' lang="en"'}>${steps}</ol>
       ${docs}
     </section>
     ${valuesOf(remedy, words.valuesToPaste)}`;

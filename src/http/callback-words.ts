@@ -14,6 +14,8 @@ interface CallbackWords {
   copied: string;
   documentation: string;
   errorCode: string;
+  /** Errors that are in no table of failures, by their code, where the API's language is another one. */
+  others: Readonly<Record<string, { sentence: string; steps: readonly string[] }>>;
 }
 
 export const callbackWords: Record<Language, CallbackWords> = {
@@ -33,6 +35,7 @@ export const callbackWords: Record<Language, CallbackWords> = {
     copied: 'Copied',
     documentation: "The provider's documentation",
     errorCode: 'Error code',
+    others: {},
   },
   de: {
     connected: 'Das Konto ist verbunden',
@@ -52,5 +55,23 @@ export const callbackWords: Record<Language, CallbackWords> = {
     copied: 'Kopiert',
     documentation: 'Dokumentation des Anbieters',
     errorCode: 'Fehlercode',
+    others: {
+      PLAN_REQUIRED: {
+        sentence: 'Dafür braucht der Workspace einen höheren Plan. Es ist nichts verloren gegangen.',
+        steps: ['Heben Sie den Plan des Workspace an.', 'Danach geht sofort alles wieder.'],
+      },
+      FORBIDDEN: {
+        sentence: 'Ihre Rolle im Workspace reicht dafür nicht aus.',
+        steps: ['Bitten Sie eine Person mit der Rolle OWNER oder ADMIN, es zu tun oder Ihre Rolle zu ändern.'],
+      },
+      ACCOUNT_OWNED: {
+        sentence: 'Jemand anderes hat dieses gemeinsame Konto verbunden. Es hat sich nichts geändert.',
+        steps: [
+          'Fragen Sie diese Person, ob es ersetzt werden darf.',
+          'Beginnen Sie noch einmal mit takeOver: true und verbinden Sie Ihr Konto an seiner Stelle.',
+        ],
+      },
+      RATE_LIMITED: { sentence: 'Zu viele Anfragen. Versuchen Sie es etwas später noch einmal.', steps: [] },
+    },
   },
 };

@@ -90,8 +90,13 @@ export interface AuthorizationServer {
   tokenPath: string | null;
   /** How long an access token that can be refreshed is taken to live, in seconds, where the answer does not say; null where it then counts as not ending. */
   assumedLifetimeSeconds: number | null;
-  /** Error codes that mean a dead grant here, besides invalid_grant. */
+  /**
+   * What means a dead grant here, besides invalid_grant: an error code, or one with its text (`code: text`, without the full stop)
+   * where the code alone means other things as well.
+   */
   deadGrantErrors: readonly string[];
+  /** What means a refused client here, besides the words of RFC 6749, in the same form. */
+  refusedClientErrors: readonly string[];
   /** Where the token answer itself names the account. */
   accountPaths: { id: readonly string[]; email: readonly string[]; name: readonly string[] } | null;
   /** Members of the token answer that API calls need, kept as connectionConfig. */

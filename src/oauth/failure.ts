@@ -37,10 +37,13 @@ export type RetryCode =
 /** The one error that leaves oauth/. It carries no text of the provider, no token and no cause: only the verdict and a sentence of ours. */
 export class OAuthError extends Error {
   readonly verdict: OAuthVerdict;
-  constructor(verdict: OAuthVerdict, message: string) {
+  /** With BLOCKED_HOST, the name that was not asked; null where there is none to tell. */
+  readonly host: string | null;
+  constructor(verdict: OAuthVerdict, message: string, host: string | null = null) {
     super(message);
     this.name = 'OAuthError';
     this.verdict = verdict;
+    this.host = host;
   }
 }
 
@@ -60,13 +63,14 @@ const busyErrors = new Set(['server_error', 'temporarily_unavailable', 'slow_dow
 /**
  * Judges an error of the token endpoint (RFC 6749 5.2 and the dialects that providers speak instead). Only words that
  * are known to mean something decide; whatever else comes is worth another try, so that no outage ends a connection.
- * `error.code` is null where the body names no error. `status` is the provider's own, also where it reports errors with 200.
+ * `error.code` is null where the body names no error; `error.text` is what the body says of it. `status` is the provider's
+ * own, also where it reports errors with 200.
  */
 export function judgeTokenError(
-  server: Pick<AuthorizationServer, 'deadGrantErrors'>,
+  server: Pick<AuthorizationServer, 'deadGrantErrors' | 'refusedClientErrors'>,
   status: number,
   headers: Headers,
-  error: { code: string | null },
+  error: { code: string | null; text?: string | null },
   now: Date = new Date(),
 ): OAuthVerdict {
   const retry = (code: RetryCode, lost = false): OAuthVerdict => ({
@@ -86,12 +90,26 @@ export function judgeTokenError(
     return { kind: 'misconfigured', code: 'INVALID_CLIENT' };
   }
   if (code === null) return retry('UNKNOWN_ERROR');
-  if (code === 'invalid_grant' || server.deadGrantErrors.includes(code)) return { kind: 'reauthorize', code };
-  if (clientErrors.has(code)) return { kind: 'misconfigured', code: 'INVALID_CLIENT' };
+  const text = error.text ?? '';
+  const says = (words: readonly string[]) => words.includes(code) || words.includes(`${code}: ${text}`);
+  const isDead = code === 'invalid_grant' || says(server.deadGrantErrors) || blamesRefreshToken(code, text);
+  if (isDead) return { kind: 'reauthorize', code };
+  if (clientErrors.has(code) || says(server.refusedClientErrors))
+    return { kind: 'misconfigured', code: 'INVALID_CLIENT' };
   if (code === 'invalid_scope') return { kind: 'misconfigured', code: 'INVALID_SCOPE' };
   if (redirectErrors.has(code)) return { kind: 'misconfigured', code: 'REDIRECT_URI_MISMATCH' };
   if (code === 'unsupported_grant_type') return { kind: 'misconfigured', code: 'UNSUPPORTED' };
   return retry(busyErrors.has(code) ? 'PROVIDER_UNAVAILABLE' : 'UNKNOWN_ERROR');
+}
+
+/**
+ * Several servers call a refresh token that is gone a fault of the request: `invalid_request`, with a text that says so (Authlib,
+ * league/oauth2-server 8, @jmondi/oauth2-server, Databricks, Bitbucket). What is sent is well formed, so it can mean nothing else.
+ */
+function blamesRefreshToken(code: string, text: string): boolean {
+  if (code !== 'invalid_request' || /grant[ _-]?type/i.test(text)) return false;
+  if (/\btoken (?:is|has|has been) (?:expired|revoked)\b/i.test(text)) return true;
+  return /refresh[ _-]?token/i.test(text) && /\b(?:invalid|expired|revoked|not found)\b/i.test(text);
 }
 
 /** The sentence for a verdict on an answer of the provider: the message of its {@link OAuthError}. */

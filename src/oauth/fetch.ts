@@ -59,7 +59,7 @@ export function createProviderFetch(policy: ProviderFetchPolicy): { fetch: Provi
     close: () => agent.close(),
     fetch: async (address, init) => {
       const url = parseUrl(address);
-      if (!url || urlFault(url, policy)) throw blocked();
+      if (!url || urlFault(url, policy)) throw blocked(url && plainHost(url));
       return request(agent, url, init, policy);
     },
   };
@@ -88,8 +88,8 @@ function urlFault(url: URL, policy: ProviderFetchPolicy): string | null {
   return isOutside ? null : 'This address is not on the public internet.';
 }
 
-/** The host without the brackets of an IPv6 address and without the dot that may end a name. */
-function plainHost(url: URL): string {
+/** The host without the brackets of an IPv6 address and without the dot that may end a name: as an operator allows it. */
+export function plainHost(url: URL): string {
   return url.hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '');
 }
 
@@ -121,7 +121,7 @@ function checkedLookup(policy: ProviderFetchPolicy): LookupFunction {
       policy.allowedHosts.includes(host) ||
       isPublic(address) ||
       (policy.allowLoopback && host === 'localhost' && isLoopback(address));
-    if (!addresses.every(isAllowed)) throw blocked();
+    if (!addresses.every(isAllowed)) throw blocked(host);
     if (addresses.length === 0) throw new Error('The name has no address.');
     return addresses.map((address) => ({ address, family: ipaddr.IPv6.isValid(address) ? 6 : 4 }));
   }
@@ -244,10 +244,11 @@ function decode(bytes: Buffer, encoding: string | null, maxBytes: number): strin
   }
 }
 
-function blocked(): OAuthError {
+function blocked(host: string | null): OAuthError {
   return new OAuthError(
     { kind: 'misconfigured', code: 'BLOCKED_HOST' },
     'The address is not allowed: a provider is asked over https, on the public internet, without credentials in its URL.',
+    host,
   );
 }
 

@@ -42,13 +42,16 @@ export async function fetchAccount(request: {
     throw error;
   }
 
-  const isRefused =
-    answer.status === 401 || (answer.status === 403 && challengeError(answer.headers) === 'invalid_token');
-  if (isRefused) return { kind: holdsScope ? 'refused' : 'unknown' };
   const members = parseMembers(answer.body);
+  const error = memberAt(members, 'error');
+  const isOk = answer.status >= 200 && answer.status <= 299;
+  const isRefused =
+    answer.status === 401 ||
+    (answer.status === 403 && challengeError(answer.headers) === 'invalid_token') ||
+    (isOk && error === 'invalid_token'); // Mailchimp reports its errors with 200
+  if (isRefused) return { kind: holdsScope ? 'refused' : 'unknown' };
   // Slack reports its errors with 200.
-  if (answer.status < 200 || answer.status > 299 || !members || memberAt(members, 'ok') === false)
-    return { kind: 'unknown' };
+  if (!isOk || !members || memberAt(members, 'ok') === false || typeof error === 'string') return { kind: 'unknown' };
   const { idPaths: id, emailPaths: email, namePaths: name } = identity;
   return {
     kind: 'account',

@@ -175,7 +175,7 @@ async function readGrant(
 ): Promise<TokenGrant> {
   const members = parseMembers(raw.body);
   if (!normalised.ok || !members) {
-    throw fail(judgeTokenError(server, raw.status, raw.headers, { code: errorCode(members, raw.status) }));
+    throw fail(judgeTokenError(server, raw.status, raw.headers, readError(members, raw.status)));
   }
   const answer = (await normalised.clone().json()) as NormalTokens;
   const renewing = server.renewal ? answer.access_token : answer.refresh_token;
@@ -256,7 +256,7 @@ export function normaliseTokenAnswer(
   const tokens = isSuccess && members ? findTokens(server, members, headers) : null;
   if (tokens) return Response.json(tokens);
 
-  const code = errorCode(members, status);
+  const { code } = readError(members, status);
   // oauth4webapi would look at a challenge before the body's error, which says more.
   const challenge = code === null ? headers.get('www-authenticate') : null;
   const answered = isSuccess ? (code === null ? 502 : 400) : status >= 400 && status <= 599 ? status : 502;
@@ -330,15 +330,22 @@ function readScope(value: unknown, separator: string): string | null {
   return scope === '' || scope.length > maxTokenLength ? null : scope;
 }
 
-/** Where answers that are errors by their status name the error, if not in `error`: a list of errors, ClickUp, Typeform, HubSpot. */
-const errorPaths = ['errors.0.code', 'ECODE', 'code', 'status'];
+/** Where answers that are errors by their status name the error, if not in `error`: a list of errors, ClickUp, Typeform, HubSpot, Square. */
+const errorPaths = ['errors.0.code', 'ECODE', 'code', 'status', 'type'];
+const errorTextPaths = ['error_description', 'message', 'error.message'];
 
-/** The word by which an answer names an error: RFC 6749's, an object's (Meta's is `type:code`), or one that a vendor has elsewhere. */
-function errorCode(members: Members | null, status: number): string | null {
+/**
+ * The word by which an answer names an error: RFC 6749's, an object's (Meta's is `type:code`, Strava's `resource:field:code`), or
+ * one that a vendor has elsewhere. And the text that goes with it, without the full stop.
+ */
+function readError(members: Members | null, status: number): { code: string | null; text: string | null } {
   const error = memberAt(members, 'error');
   const ofObject = [textAt(error, ['type']), textAt(error, ['code'])].filter((part) => part !== null).join(':');
-  const word = typeof error === 'string' ? error : ofObject || (status >= 400 ? textAt(members, errorPaths) : null);
-  return word ? word.slice(0, 200) : null;
+  const [resource, field, code] = ['resource', 'field', 'code'].map((name) => textAt(members, [`errors.0.${name}`]));
+  const ofStatus = resource && code ? `${resource}:${field ?? ''}:${code}` : textAt(members, errorPaths);
+  const word = typeof error === 'string' ? error : ofObject || (status >= 400 ? ofStatus : null);
+  const text = textAt(members, errorTextPaths)?.replace(/\.$/, '') ?? null;
+  return { code: word ? word.slice(0, 200) : null, text };
 }
 
 /**
@@ -364,11 +371,12 @@ export async function revokeGrant(
     token,
     token === refreshToken ? 'refresh_token' : 'access_token',
   );
-  const code = errorCode(parseMembers(answer.body), answer.status) ?? challengeError(answer.headers);
+  const error = readError(parseMembers(answer.body), answer.status);
+  const code = error.code ?? challengeError(answer.headers);
   if (answer.status < 300 && code === null) return 'REVOKED';
   if (code === 'unsupported_token_type') return 'UNSUPPORTED';
   if (code === 'invalid_token' || (revocation.style !== 'rfc7009' && answer.status === 404)) return 'REVOKED';
-  const verdict = judgeTokenError(server, answer.status, answer.headers, { code });
+  const verdict = judgeTokenError(server, answer.status, answer.headers, { code, text: error.text });
   if (verdict.kind === 'reauthorize') return 'REVOKED';
   throw fail(verdict);
 }

@@ -56,6 +56,7 @@ const plain = {
   tokenPath: null,
   assumedLifetimeSeconds: null,
   deadGrantErrors: [],
+  refusedClientErrors: [],
   accountPaths: null,
   keepFromToken: [],
   keepFromCallback: [],

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { sha256Hex } from '../../src/lib/secret.ts';
 import { everyRow, startServiceOnDisk } from '../support/at-rest.ts';
 import { snapshotWith } from '../support/database.ts';
+import { auditOf } from '../support/audit.ts';
 import { createTestApp, field } from '../support/harness.ts';
 import {
   completeConnection,
@@ -584,7 +585,7 @@ test('27. connecting the same account again brings new tokens, and the grant the
   await expect.poll(() => grantsOf(stage), { timeout: 5_000 }).toEqual([]);
 });
 
-test('27. T23. connecting another account takes every grant of the old one back at the provider', async () => {
+test('27. T23. connecting another account takes every grant of the old one back at the provider, and is told from connecting the same again', async () => {
   const stage = await setStage();
   const { service, app, connector } = stage;
   const user = await app.browser('one');
@@ -597,6 +598,9 @@ test('27. T23. connecting another account takes every grant of the old one back 
   expect(await calendarOf(stage, blue)).toBe(401);
   expect(await calendarOf(stage, await tokenOf(stage, 'one'))).toBe('green@example.com');
   expect(await connectionOf(service, user, connector.id)).toMatchObject({ account: { id: 'green' } });
+  const { rows } = await auditOf(service, stage.workspace, { first: 3, filter: { acts: ['ACCOUNT_CONNECTED'] } });
+  const changes = rows.map(({ details }) => details.find(({ name }) => name === 'changed')?.values ?? []);
+  expect(changes).toEqual([['account'], [], []]);
 });
 
 test('27. a refresh of the old tokens that is under way while the user connects again never comes back', async () => {

@@ -48,8 +48,8 @@ const servers: {
     missing: [],
     rotates: true,
     revokes: true,
-    // it calls a revoked refresh token `invalid_request`, which says nothing of the grant
-    deadGrant: { status: 'CONNECTED', __typename: 'ProviderUnavailableError' },
+    // it calls a revoked refresh token `invalid_request`, with a text that names it
+    deadGrant: { status: 'RECONNECT_REQUIRED', __typename: 'ReconnectRequiredError' },
     wrongAuthentication: 'NONE',
   },
   {

@@ -634,6 +634,20 @@ describe('what a read may ask for', () => {
     },
   );
 
+  test('33. where there is neither refresh token nor identity endpoint, a refused token is answered as it is: no connection ends on a caller’s word', async () => {
+    const scene = await setScene(await startService());
+    const { issuer } = scene.provider;
+    const endpoints = { authorizationUrl: `${issuer}/auth`, tokenUrl: `${issuer}/token` };
+    await editConnector(scene, { custom: { endpoints }, clientSecret: scene.connector.clientSecret });
+    dropFromTokenAnswers(scene.provider, 'refresh_token');
+    await connectUser(scene, 'one');
+    const { accessToken, accessTokenFingerprint } = await readAs(scene, 'one');
+    const options = { rejectedTokenFingerprint: accessTokenFingerprint };
+    expect(await readAs(scene, 'one', options)).toMatchObject({ accessToken, accessTokenFingerprint });
+    expect(await statusOf(scene, 'one')).toMatchObject({ status: 'CONNECTED' });
+    expect(scene.provider.counts).toMatchObject({ userinfo: 0, refresh_token: 0 });
+  });
+
   test('33. a refused token that nothing can refresh, at a provider that cannot be asked at all, is answered with a typed error', async () => {
     const scene = await setScene(await startService());
     dropFromTokenAnswers(scene.provider, 'refresh_token', 'expires_in');

@@ -23,6 +23,7 @@ describe('status', () => {
     complete: true,
     plan: 'BUILDER',
     available: true,
+    providerKey: 'custom',
     clientFingerprint: 'client',
     scopesFingerprint: 'scopes',
     grantsRevokedAt: null,

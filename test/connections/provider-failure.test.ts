@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { FlowExpiredError, ProviderUnavailableError } from '../../src/connections/errors.ts';
-import { asDomainError, askProvider, errorResponse } from '../../src/connections/provider-failure.ts';
+import { asDomainError, askProvider, errorResponse, refreshFailure } from '../../src/connections/provider-failure.ts';
 import type { DomainError } from '../../src/lib/domain-error.ts';
 import { OAuthError, type OAuthVerdict } from '../../src/oauth/failure.ts';
 
@@ -73,6 +73,20 @@ test.each<[OAuthVerdict, string]>([
   [{ kind: 'misconfigured', code: 'UNSUPPORTED' }, 'PROVIDER_UNREACHABLE after 300'],
 ])('26. in a flow the verdict %o means %s', (verdict, expected) => {
   expect(told(asDomainError(new OAuthError(verdict, 'a sentence')))).toBe(expected);
+});
+
+test.each<[OAuthVerdict | null, string, string, string[]]>([
+  [null, 'PROVIDER_UNAVAILABLE', 'PROVIDER', []],
+  [retry(7), 'PROVIDER_UNAVAILABLE', 'PROVIDER', []],
+  [{ kind: 'misconfigured', code: 'INVALID_CLIENT' }, 'PROVIDER_UNAVAILABLE', 'ADMIN', ['client-1']],
+  [{ kind: 'misconfigured', code: 'INVALID_SCOPE' }, 'PROVIDER_UNAVAILABLE', 'ADMIN', ['read']],
+  [{ kind: 'misconfigured', code: 'BLOCKED_HOST' }, 'ADDRESS_BLOCKED', 'OPERATOR', ['idp.internal']],
+  [{ kind: 'misconfigured', code: 'UNSUPPORTED' }, 'PROVIDER_UNAVAILABLE', 'PROVIDER', []],
+])('35. a refresh that ends with %o says what is to be mended', (verdict, name, actor, values) => {
+  const connector = { providerKey: 'custom', clientId: 'client-1', operatorClientId: null, scopes: ['read'] };
+  const failed = refreshFailure(verdict && new OAuthError(verdict, 'a sentence', 'idp.internal'), 7, connector);
+  expect([failed.failure?.name, failed.retryAfterSeconds, failed.remedy?.actor]).toEqual([name, 7, actor]);
+  expect(failed.remedy?.values.map(({ value }) => value)).toEqual(values);
 });
 
 test('26. what is told already stays as it is, and a bug stays a bug', async () => {

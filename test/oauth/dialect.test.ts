@@ -261,6 +261,11 @@ test.each<[string, number, unknown, string]>([
   ['an error object with a code alone', 400, { error: { code: 'dead' } }, 'reauthorize'],
   ['an error object that says nothing', 400, { error: { message: 'x' } }, 'retry'],
   ['a list of errors', 401, { errors: [{ category: 'AUTH', code: 'dead' }] }, 'reauthorize'],
+  ['Strava', 400, { message: 'Bad Request', errors: [{ resource: 'T', field: 'f', code: 'gone' }] }, 'reauthorize'],
+  ['Strava, of another field', 400, { errors: [{ resource: 'T', field: 'g', code: 'gone' }] }, 'retry'],
+  ['Strava, of the client', 400, { errors: [{ resource: 'A', field: '', code: 'gone' }] }, 'misconfigured'],
+  ['a text that makes the word', 401, { message: 'Gone.', type: 'odd' }, 'reauthorize'],
+  ['another text', 401, { message: 'Busy', type: 'odd' }, 'retry'],
   ['an empty list of errors', 401, { errors: [] }, 'retry'],
   ['ClickUp', 401, { err: 'Code already used', ECODE: 'dead' }, 'reauthorize'],
   ['Typeform', 403, { code: 'dead', description: 'x' }, 'reauthorize'],
@@ -271,6 +276,9 @@ test.each<[string, number, unknown, string]>([
   ['403 with the grant dead', 403, { error: 'invalid_grant' }, 'reauthorize'],
   ['a client error that means the grant here', 403, { error: 'unauthorized_client' }, 'reauthorize'],
 ])('the error of %s: %i %j is %s', async (_name, status, body, kind) => {
-  const server = serverFixture({ deadGrantErrors: ['dead', '4004', 'unauthorized_client'] });
+  const server = serverFixture({
+    deadGrantErrors: ['dead', '4004', 'unauthorized_client', 'T:f:gone', 'odd: Gone'],
+    refusedClientErrors: ['A::gone'],
+  });
   expect(await verdictOf(refresh(answering(status, body).fetch, server))).toMatchObject({ kind });
 });

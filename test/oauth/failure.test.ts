@@ -8,8 +8,10 @@ function judge(
   code: string | null,
   headers: Record<string, string> = {},
   deadGrantErrors: string[] = [],
+  text: string | null = null,
 ): OAuthVerdict {
-  return judgeTokenError({ deadGrantErrors }, status, new Headers(headers), { code }, now);
+  const server = { deadGrantErrors, refusedClientErrors: ['odd: Not you'] };
+  return judgeTokenError(server, status, new Headers(headers), { code, text }, now);
 }
 
 function retry(code: string, changes: Partial<Extract<OAuthVerdict, { kind: 'retry' }>> = {}) {
@@ -33,6 +35,36 @@ test.each(['invalid_code', 'invalid_refresh_token', 'token_revoked', 'BAD_REFRES
     expect(judge(400, word)).toEqual(retry('UNKNOWN_ERROR'));
   },
 );
+
+test('a word that means several things is a dead grant only with its text', () => {
+  const words = ['odd: Value passed for the token was invalid'];
+  const text = 'Value passed for the token was invalid';
+  expect(judge(400, 'odd', {}, words, text)).toEqual({ kind: 'reauthorize', code: 'odd' });
+  expect(judge(400, 'odd', {}, words, `${text}, too`)).toEqual(retry('UNKNOWN_ERROR'));
+  expect(judge(400, 'odd', {}, words)).toEqual(retry('UNKNOWN_ERROR'));
+  expect(judge(400, 'odder', {}, words, text)).toEqual(retry('UNKNOWN_ERROR'));
+  expect(judge(400, 'odd', {}, words, 'Not you')).toEqual({ kind: 'misconfigured', code: 'INVALID_CLIENT' });
+});
+
+test.each([
+  ['Refresh token is invalid', 'reauthorize'], // databricks/cli#667
+  ['Invalid refresh_token', 'reauthorize'], // readthedocs/readthedocs.org#2992, of Bitbucket
+  ['Invalid "refresh_token" in request', 'reauthorize'], // lepture/authlib#112
+  ['The refresh token is invalid', 'reauthorize'], // league/oauth2-server 8
+  ['session with that refresh-token not found', 'reauthorize'],
+  ['The refresh token has been revoked', 'reauthorize'],
+  ['Token has expired', 'reauthorize'], // @jmondi/oauth2-server
+  // not said of the token, or not that it is gone
+  ['Missing parameter: refresh_token', 'retry'],
+  ['Token is not linked to client', 'retry'],
+  ['The token request is invalid', 'retry'],
+  ['invalid grant_type refresh_token', 'retry'],
+  ['revalidate the refresh token', 'retry'],
+])('T19. invalid_request with the text %j: %s', (text, kind) => {
+  expect(judge(400, 'invalid_request', {}, [], text).kind).toBe(kind);
+  expect(judge(503, 'invalid_request', {}, [], text).kind).toBe('retry');
+  expect(judge(400, 'whatever', {}, [], text).kind).toBe('retry');
+});
 
 test.each([
   [401, 'invalid_client', 'INVALID_CLIENT'],

@@ -658,6 +658,9 @@ test.each([
   [500, '{}', {}, 'unknown'],
   [200, '<html>', {}, 'unknown'],
   [200, { ok: false, error: 'invalid_auth' }, {}, 'unknown'],
+  [200, { error: 'invalid_token' }, {}, 'refused'],
+  [200, { error: 'busy' }, {}, 'unknown'],
+  [503, { error: 'invalid_token' }, {}, 'unknown'],
 ] as const)('an identity answer of %i %j %j is %s', async (status, body, headers, kind) => {
   expect(await accountOf(status, body, headers)).toEqual({ kind });
 });

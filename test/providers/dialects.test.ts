@@ -3,7 +3,7 @@ import type { AuthorizationServer } from '../../src/oauth/authorization-server.t
 import { createProviderFetch } from '../../src/oauth/fetch.ts';
 import { fetchAccount } from '../../src/oauth/identity.ts';
 import { atRegion } from '../../src/oauth/region.ts';
-import { refreshGrant } from '../../src/oauth/tokens.ts';
+import { exchangeCode, refreshGrant, revokeGrant } from '../../src/oauth/tokens.ts';
 import { searchProviders, serverOf } from '../../src/providers/catalogue.ts';
 import type { Provider } from '../../src/providers/provider.ts';
 import { Secret } from '../../src/lib/secret.ts';
@@ -19,9 +19,10 @@ import {
   type TestWorkspace,
 } from '../support/harness.ts';
 import { connectionOf, disconnectAppUser, readToken, returnOf } from '../support/journey.ts';
-import { dialects, type RecordedAnswer } from '../support/provider-dialects.ts';
+import { dialects, type RecordedAnswer, unrecorded } from '../support/provider-dialects.ts';
 import {
   deadAnswer,
+  keptValue,
   type ProviderSimulator,
   type SeenRequest,
   startProviderSimulator,
@@ -157,25 +158,48 @@ function shown(request: SeenRequest | undefined): string {
     .replace(/"code_verifier":"[\w-]{43}"/g, '"code_verifier":"<code_verifier>"');
 }
 
-function refreshAt(server: AuthorizationServer) {
+/** The three ways to ask a token endpoint and its neighbour, without a service around them. */
+function requestsAt(server: AuthorizationServer) {
   const { clientId, clientSecret } = client;
-  return refreshGrant({
+  const exchange = {
     fetch: simulator.around(real.fetch),
     server,
     client: { clientId, clientSecret: new Secret(clientSecret) },
-    refreshToken: new Secret('refresh-0'),
-    timeoutMs: 10_000,
-  });
+  };
+  return {
+    refresh: () => refreshGrant({ ...exchange, refreshToken: new Secret('refresh-0'), timeoutMs: 10_000 }),
+    token: () =>
+      exchangeCode({
+        ...exchange,
+        callbackParams: new URLSearchParams({ code: 'code-0', ...(server.issuer && { iss: server.issuer }) }),
+        redirectUri: 'https://app.example.com/callback',
+        codeVerifier: 'v'.repeat(43),
+        nonce: null,
+        scopes: [],
+        now: new Date(),
+      }),
+    revocation: () =>
+      revokeGrant({ ...exchange, accessToken: new Secret('access-0'), refreshToken: new Secret('refresh-0') }),
+  };
 }
 
 const html = '<!doctype html><title>Maintenance</title>';
+const inHtml = { 'content-type': 'text/html' };
+const maintenance: RecordedAnswer = { status: 503, body: html, headers: inHtml };
+const rateLimited: RecordedAnswer = { status: 429, body: { error: 'rate_limited' }, headers: { 'retry-after': '120' } };
 const undecided: RecordedAnswer[] = [
-  { status: 503, body: html, headers: { 'content-type': 'text/html' } },
-  { status: 200, body: html, headers: { 'content-type': 'text/html' } },
-  { status: 429, body: { error: 'rate_limited' }, headers: { 'retry-after': '30' } },
+  maintenance,
+  rateLimited,
+  { status: 500, body: html, headers: inHtml },
+  { status: 200, body: html, headers: inHtml },
   { status: 400, body: '' },
 ];
 const refusedClient: RecordedAnswer = { status: 401, body: { error: 'invalid_client' } };
+
+/** What this provider says when it is in trouble; a page of HTML, where nothing of its own is known. */
+function trouble(key: string): RecordedAnswer {
+  return dialects[key]?.undecided?.[0] ?? { status: 500, body: html, headers: inHtml };
+}
 
 describe.each(searchProviders(null).map((provider) => [provider.key, provider] as const))('%s', (key, provider) => {
   test('connects, names the account, refreshes, sits out a fault, hears of a dead grant, revokes', async () => {
@@ -220,23 +244,40 @@ describe.each(searchProviders(null).map((provider) => [provider.key, provider] a
       expect(second).toMatchObject({ __typename: 'CurrentAppUserConnection', connection: { status: 'CONNECTED' } });
       expect(second.accessToken).not.toBe(first.accessToken);
 
-      simulator.answer('refresh', { status: 503, body: html });
-      expect(await readAgain(entry, 'one')).toMatchObject({ __typename: 'ProviderUnavailableError' });
+      const kept = (list: { name: string; value: string }[]) =>
+        Object.fromEntries(list.map((one) => [one.name, one.value]));
+      for (const name of server.keepFromToken)
+        expect([name, kept(second.connectionConfig)[name]]).toEqual([name, keptValue(name, 'one', true)]);
+      for (const { name, value } of first.connectionConfig)
+        if (!server.keepFromToken.includes(name)) expect(kept(second.connectionConfig)[name]).toBe(value);
+
+      const { accessTokenFingerprint: rejectedTokenFingerprint } = second;
+      for (const fault of [maintenance, trouble(key), rateLimited]) {
+        simulator.answer('refresh', fault);
+        const unavailable = { __typename: 'ProviderUnavailableError', remedy: { actor: 'PROVIDER' } };
+        const answer = await read(entry, 'one', { rejectedTokenFingerprint });
+        expect([fault, answer]).toMatchObject([fault, unavailable]);
+        if (fault === rateLimited) expect(answer).toMatchObject({ retryAfterSeconds: 120 });
+        service.clock.advance(120_000);
+      }
       expect(await statusOf(entry, 'one')).toMatchObject({ status: 'CONNECTED' });
       simulator.answer('refresh', null);
-      service.clock.advance(60_000);
       expect((await readAgain(entry, 'one')).accessToken).not.toBe(second.accessToken);
 
       simulator.answer('refresh', deadAnswer(provider));
       const dead = { __typename: 'ReconnectRequiredError', reconnectReason: 'ACCESS_REVOKED' };
       expect(await readAgain(entry, 'one')).toMatchObject(dead);
       simulator.answer('refresh', null);
-    } else if (server.identity) {
+    } else {
+      // without a refresh token only the identity endpoint can tell: an entry has one or the other
+      expect(server.identity).not.toBeNull();
+      simulator.answer('identity', maintenance);
+      expect((await readAgain(entry, 'one')).accessToken).toBe(first.accessToken);
+      expect(await statusOf(entry, 'one')).toMatchObject({ status: 'CONNECTED' });
+      simulator.answer('identity', null);
       simulator.forget('one');
       const dead = { __typename: 'ReconnectRequiredError', reconnectReason: 'ACCESS_REVOKED' };
       expect(await readAgain(entry, 'one')).toMatchObject(dead);
-    } else {
-      expect((await readAgain(entry, 'one')).accessToken).toBe(first.accessToken);
     }
 
     await connect(entry, 'two');
@@ -244,6 +285,12 @@ describe.each(searchProviders(null).map((provider) => [provider.key, provider] a
     expect(field(disconnected, 'disconnectAppUser')).toMatchObject({ connection: { status: 'NOT_CONNECTED' } });
     await expect.poll(() => receiptOf(connectorId), eventually).toBe(server.revocation ? 'OK' : 'UNSUPPORTED');
     expect(requests('revocation')).toHaveLength(server.revocation ? 1 : 0);
+
+    const asked = requests('token').length;
+    const error = dialects[key]?.denied ?? 'access_denied';
+    const denied = await consent(entry, 'three', (back) => withParams(back, { code: null, error }));
+    expect(denied).toMatchObject({ connection_error: 'CONSENT_DENIED' });
+    expect(requests('token')).toHaveLength(asked);
     expect(simulator.faults.splice(0)).toEqual([]);
 
     const further = server.upgrade ? (['upgrade'] as const) : [];
@@ -268,18 +315,28 @@ describe.each(searchProviders(null).map((provider) => [provider.key, provider] a
       ...dead,
       ...[400, 403].flatMap((status) => words.map((error) => ({ status, body: { error } }))),
     ];
-    const verdicts = async (answers: RecordedAnswer[]) => {
-      const kinds: [unknown, string][] = [];
+    const ask = requestsAt(at);
+    const expectAll = async (kind: keyof typeof ask, answers: RecordedAnswer[], verdict: string) => {
       for (const answer of answers) {
-        simulator.answer('refresh', answer);
-        kinds.push([answer, (await verdictOf(refreshAt(at))).kind]);
+        simulator.answer(kind, answer);
+        expect([kind, answer, (await verdictOf(ask[kind]())).kind]).toEqual([kind, answer, verdict]);
       }
-      return kinds;
     };
-    const all = (answers: RecordedAnswer[], kind: string) => answers.map((answer) => [answer, kind]);
-    expect(await verdicts(deadAnswers)).toEqual(all(deadAnswers, 'reauthorize'));
-    expect(await verdicts([...undecided, ...own])).toEqual(all([...undecided, ...own], 'retry'));
-    expect(await verdicts([refused])).toEqual(all([refused], 'misconfigured'));
+    await expectAll('refresh', deadAnswers, 'reauthorize');
+    await expectAll('refresh', [...undecided, ...own], 'retry');
+    await expectAll('refresh', [refused], 'misconfigured');
+    const recorded = [deadAnswer(provider), ...dead];
+    await expectAll('token', recorded, 'reauthorize');
+    await expectAll('token', [maintenance, ...own], 'retry');
+    await expectAll('token', [refused], 'misconfigured');
+    if (server.revocation) {
+      await expectAll('revocation', [maintenance, rateLimited], 'retry');
+      await expectAll('revocation', [refused], 'misconfigured');
+      for (const answer of recorded) {
+        simulator.answer('revocation', answer);
+        expect([answer, await ask.revocation()]).toEqual([answer, 'REVOKED']);
+      }
+    }
     expect(simulator.faults.splice(0)).toEqual([]);
   });
 });
@@ -354,6 +411,13 @@ test.each(having('regionalOrigin'))(
     expect(simulator.faults.splice(0)).toEqual([]);
   },
 );
+
+test('how a dead refresh token is told is recorded of every entry that has some, or known to be unknown', () => {
+  const unknown = searchProviders(null)
+    .filter(({ server }) => server.refreshes || server.renewal)
+    .filter(({ key, server }) => !dialects[key]?.dead && server.deadGrantErrors.length === 0);
+  expect(unknown.map(({ key }) => key).sort()).toEqual(unrecorded);
+});
 
 test('every dialect that is told of is one of an entry', () => {
   const keys = searchProviders(null).map(({ key }) => key);

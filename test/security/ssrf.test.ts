@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { generateKeyPair, SignJWT } from 'jose';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { failures } from '../../src/failures/failures.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import type { RevocationEndpoint } from '../../src/oauth/authorization-server.ts';
 import { discover } from '../../src/oauth/discovery.ts';
@@ -345,7 +346,11 @@ test('T7. a provider whose name turns to a private address after people have con
   const before = server.requests.length;
   service.clock.advance(3_601_000);
   const read = await readToken(service, await app.backend('one'), connectorId);
-  expect(field(read, 'currentAppUserConnection')).toMatchObject({ __typename: 'ProviderUnavailableError' });
+  expect(field(read, 'currentAppUserConnection')).toMatchObject({
+    __typename: 'ProviderUnavailableError',
+    message: failures.ADDRESS_BLOCKED.sentence,
+    remedy: { actor: 'OPERATOR', values: [{ label: 'Host', value: 'localhost' }] },
+  });
   const now = await app.browser('one');
   expect(await connectionOf(service, now, connectorId)).toMatchObject({ status: 'CONNECTED' });
   const gone = await disconnectAppUser(service, now, connectorId);

@@ -27,6 +27,9 @@ export interface Role {
   scopes: readonly string[];
 }
 
+/** What a provider can be made to answer otherwise. */
+type Answerable = 'token' | 'upgrade' | 'refresh' | 'identity' | 'revocation';
+
 export interface ProviderSimulator {
   /** Plays this provider from now on, with nothing granted yet. */
   play(role: Role): void;
@@ -35,7 +38,7 @@ export interface ProviderSimulator {
   /** Opens an authorization URL as a browser does; answers where it is sent back to. The account says yes. */
   consent(authorizationUrl: string, account: string): Promise<string>;
   /** Answers requests of a kind so, until told otherwise. */
-  answer(kind: 'upgrade' | 'refresh', answer: RecordedAnswer | null): void;
+  answer(kind: Answerable, answer: RecordedAnswer | null): void;
   /** Takes the word of an account back: its access tokens are refused. */
   forget(account: string): void;
   seen: SeenRequest[];
@@ -191,6 +194,8 @@ export async function startProviderSimulator(now: () => Date): Promise<ProviderS
     const { server } = playing;
     checkTokenRequest(playing, request, params);
     checkMembers(server.tokenParams, params, 'the parameter');
+    const own = fixed.get('token');
+    if (own) return own;
     const code = codes.get(params.code ?? '');
     codes.delete(params.code ?? '');
     if (!code) return { status: 400, body: { error: 'invalid_grant' } };
@@ -259,8 +264,8 @@ export async function startProviderSimulator(now: () => Date): Promise<ProviderS
     const body: Record<string, unknown> = {};
     if (isNested) put(body, server.tokenPath ?? '', written);
     else Object.assign(body, written);
+    for (const path of server.keepFromToken) put(body, path, keptValue(path, grant.account, isRefresh));
     if (!isRefresh) {
-      for (const path of server.keepFromToken) put(body, path, `${path} of ${grant.account}`);
       const { id: [id] = [], email: [email] = [], name: [name] = [] } = server.accountPaths ?? {};
       if (id !== undefined) put(body, id, grant.account);
       if (email !== undefined) put(body, email, `${grant.account}@example.com`);
@@ -281,7 +286,7 @@ export async function startProviderSimulator(now: () => Date): Promise<ProviderS
     return { status, body };
   }
 
-  function identify({ server }: Role, request: SeenRequest): RecordedAnswer {
+  function identify({ server, provider }: Role, request: SeenRequest): RecordedAnswer {
     const { identity } = server;
     if (!identity) return { status: 404, body: '' };
     check(request.method === identity.method, `identity is not asked by ${identity.method}`);
@@ -290,7 +295,9 @@ export async function startProviderSimulator(now: () => Date): Promise<ProviderS
     const token = request.headers.authorization?.replace(/^Bearer /, '') ?? '';
     const grant = accessTokens.get(token);
     check(grant !== undefined, 'the access token is none of this provider');
-    if (!grant?.alive) return { status: 401, body: '' };
+    const own = fixed.get('identity');
+    if (own) return own;
+    if (!grant?.alive) return dialects[provider.key]?.refusedToken ?? { status: 401, body: '' };
     const body: Record<string, unknown> = {};
     const {
       idPaths: [id],
@@ -308,6 +315,8 @@ export async function startProviderSimulator(now: () => Date): Promise<ProviderS
     const { revocation } = server;
     if (!revocation) return { status: 404, body: '' };
     checkMembers(revocation.headers ?? {}, request.headers, 'the header');
+    const own = fixed.get('revocation');
+    if (own) return own;
     const tokens = [...accessTokens].flatMap(([token, { refreshToken }]) => [token, refreshToken ?? token]);
     const text = [decodeURIComponent(request.url), request.headers.authorization, params.token, params.access_token];
     const isThere = tokens.some((token) => text.some((part) => part?.includes(token)));
@@ -390,6 +399,11 @@ export async function startProviderSimulator(now: () => Date): Promise<ProviderS
         server.closeAllConnections();
       }),
   };
+}
+
+/** What a provider tells of an account that API calls need: a refresh tells it anew. */
+export function keptValue(path: string, account: string, isRefresh: boolean): string {
+  return `${path} of ${account}${isRefresh ? ', moved' : ''}`;
 }
 
 /** What this provider says of a refresh token that has died. */

@@ -46,7 +46,10 @@ const AuditAct = builder.enumType('AuditAct', {
     CONNECTOR_REQUEST_REJECTED: {
       description: 'The person rejected what an assistant had asked for; details: request.',
     },
-    ACCOUNT_CONNECTED: { description: 'An account was connected; details: scopesAdded, scopesRemoved.' },
+    ACCOUNT_CONNECTED: {
+      description:
+        'An account was connected; details: changed (`account`, where it took the place of another), scopesAdded, scopesRemoved.',
+    },
     CONNECT_FAILED: { description: 'A connect flow came back and came to nothing; the outcome says why.' },
     ACCOUNT_DISCONNECTED: { description: 'An account was disconnected: by its person, or as a deletion ended it.' },
     TOKEN_READ: { description: 'A token was asked for; the outcome says whether it was given.' },

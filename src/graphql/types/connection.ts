@@ -152,7 +152,7 @@ builder.queryField('currentAppUserConnection', (t) =>
       rejectedTokenFingerprint: t.arg.string({
         required: false,
         description:
-          'The accessTokenFingerprint of a token that the provider refused: it is replaced, if it is still the stored one.',
+          "The accessTokenFingerprint of a token that the provider refused: it is replaced, if it is still the stored one. Without a refresh token, the provider's identity endpoint is asked whether it means it; where there is none either, the same token is answered once more, since no connection ends on a caller's word.",
       }),
     },
     resolve: (_root, args, context) =>
@@ -182,7 +182,7 @@ builder.queryField('sharedConnection', (t) =>
       rejectedTokenFingerprint: t.arg.string({
         required: false,
         description:
-          'The accessTokenFingerprint of a token that the provider refused: it is replaced, if it is still the stored one.',
+          "The accessTokenFingerprint of a token that the provider refused: it is replaced, if it is still the stored one. Without a refresh token, the provider's identity endpoint is asked whether it means it; where there is none either, the same token is answered once more, since no connection ends on a caller's word.",
       }),
     },
     resolve: (_root, args, context) =>

@@ -44,6 +44,7 @@ export const provider: Provider = {
   refreshTokenIdleDays: 90,
   sources: [
     'Endpoints and Basic authentication: developer.atlassian.com/cloud/bitbucket/oauth-2; identity with account_id: Auth.js; PKCE is sent, as by Nango.',
+    'A dead refresh token is called invalid_request with the text "Invalid refresh_token" (github.com/readthedocs/readthedocs.org/issues/2992), which counts everywhere.',
     'Access tokens live two hours. The granted scopes come as "scopes", which is not read: the consumer decides them.',
     'Uncertain: the names of the scopes are from memory; that the consumer, not the request, decides what is granted too.',
     'Uncertain: whether an unused refresh token lapses; it is used every 45 days, the safe choice.',

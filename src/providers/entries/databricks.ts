@@ -53,6 +53,7 @@ export const provider: Provider = {
     'Uncertain: whether offline_access is named among the granted scopes; it is not counted as missing where it is not.',
     'Endpoints per workspace, scopes and PKCE: the OAuth guides of Databricks and its SDKs; Basic authentication at the same token endpoint: examples for machine clients.',
     'Identity: the SCIM endpoint of the signed-in user that the Databricks SDKs call.',
+    'A dead refresh token is called invalid_request with the text "Refresh token is invalid" (github.com/databricks/cli/issues/667), which counts everywhere.',
     'Token lifetimes are settings of the app connection; single-use refresh tokens too (documentation).',
     'Uncertain: a refresh token is taken to lapse after seven days without use, the shortest likely setting; a total session lifetime ends it all the same.',
     'Workspaces on Azure and Google Cloud have addresses of two labels, which this entry does not reach; connect those as a custom provider by discovery.',

@@ -42,7 +42,7 @@ export const provider: Provider = {
   sources: [
     'Endpoints: Nango and arctic; identity: Auth.js. PKCE is sent, as by both.',
     'Uncertain: that access tokens live seven days, and that a revocation ends every token of the authorization, is from memory; the latter is the safe choice too.',
-    'Uncertain: whether the refresh token is replaced at each use; whichever the answer carries is kept.',
+    'A refresh token works once; a dead one is told by invalid_grant (github.com/discord/discord-api-docs/issues/5942), and was by invalid_request with a text that names it (github.com/member-gentei/member-gentei/issues/18).',
     'Uncertain: how /users/@me answers a token without identify, so it is not asked then.',
     'Uncertain: whether an unused refresh token lapses; it is used every 45 days, the safe choice.',
   ],

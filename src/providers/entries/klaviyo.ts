@@ -40,10 +40,12 @@ export const provider: Provider = {
       anyScope: ['accounts:read'],
     },
     clientAuthentication: 'CLIENT_SECRET_BASIC_RAW',
+    deadGrantErrors: ['invalid_grant_type'],
   }),
   refreshTokenIdleDays: 90,
   sources: [
     'Endpoints, with token and revocation at a.klaviyo.com alone, and PKCE: developers.klaviyo.com; Basic authentication: Nango and open-source connectors.',
+    'Uncertain: a dead refresh token is documented under the name invalid_grant_type (developers.klaviyo.com/en/docs/troubleshoot_oauth_errors), which counts besides invalid_grant.',
     'API calls carry the header revision with a date (developers.klaviyo.com).',
     'Uncertain: the members of the identity answer, and that a refresh token lapses after 90 days without use, are from memory.',
     'Uncertain: whether a revocation reaches all tokens of the account is taken as true, the safe choice.',

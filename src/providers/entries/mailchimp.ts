@@ -36,7 +36,7 @@ export const provider: Provider = {
     'Endpoints: Nango; the metadata endpoint: Auth.js and the documentation of Mailchimp. PKCE is sent, as by Nango.',
     'Access tokens do not end, and the answer says so with expires_in 0 (documentation; the 0 from memory).',
     'The metadata endpoint is asked with the word Bearer, as several open-source connectors do; Auth.js and others send OAuth. Where it is not taken, nobody is named.',
-    'Uncertain: the endpoint is said to answer 200 with an error for a token that is no longer good, so its answer proves little.',
+    'It answers 200 with the error invalid_token for a token that is no longer good (the source of the Mailchimp connector of Airbyte): that counts as a refusal.',
     'No source names a way to revoke tokens, so none is used: people take the access back at the provider.',
   ],
 };

@@ -35,12 +35,15 @@ export const provider: Provider = {
     clientAuthentication: 'CLIENT_SECRET_BASIC_RAW',
     scopeSeparator: ',',
     tokenParams: { continuous_refresh: 'true' },
+    deadGrantErrors: ['283'],
+    refusedClientErrors: ['2: Authentication failed'],
   }),
   refreshTokenIdleDays: 60,
   sources: [
     'Endpoints and Basic authentication: Nango and a directory of OAuth providers; identity: Auth.js. PKCE is sent, as by Nango.',
     'With continuous_refresh, the default of newer apps, a refresh token lives 60 days and is replaced at each use (open-source connectors; continuous refresh itself: the library of Pinterest).',
     'Uncertain: scopes are joined by commas from memory; Nango has spaces. Uncertain too: that the profile holds `id` beside the user name.',
+    'Errors hold a number as code: 283 for a dead refresh token (github.com/pinterest/pinterest-python-sdk/issues/114), 2 for a refused client (volcengine.com/article/2158429, a forum).',
     'No source names a way to revoke tokens, so none is used: people take the access back at the provider.',
   ],
 };

@@ -52,5 +52,6 @@ export const provider: Provider = {
     'Reddit refuses requests without a User-Agent of their own (from memory), so one is sent. PKCE is sent, as by Nango.',
     'Access tokens live an hour to a day; a refresh token stays until it is revoked (wiki).',
     'Uncertain: the revocation endpoint is from memory; whether a revocation reaches all tokens of the account is taken as true, the safe choice.',
+    'Uncertain: a dead refresh token is said to be answered with a bare 400 (github.com/praw-dev/praw/issues/677), as other mistakes are: that decides nothing here, so the connection stays, and is shown as unavailable.',
   ],
 };

@@ -43,11 +43,13 @@ export const provider: Provider = {
     },
     accountPaths: { id: ['merchant_id'], email: [], name: [] },
     keepFromToken: ['merchant_id'],
+    deadGrantErrors: ['service.not_authorized: Invalid refresh token'],
   }),
   refreshTokenIdleDays: null,
   sources: [
     "Endpoints, JSON bodies and session=false: Square's OAuth documentation and Nango.",
     'Access tokens live 30 days and carry expires_at; a refresh token of the code flow does not lapse and stays the same (documentation).',
+    'A dead refresh token is told by `type` and `message` (developer.squareup.com/forums/t/11056). Uncertain: with which status; the same type with another message is said of other mistakes (forums/t/195).',
     'PKCE is for clients without a secret there, so it is not sent.',
     'The answer does not name the scopes granted: they count as asked.',
     "Revoking wants a header of Square's own kind (`Authorization: Client` and the secret), which this service does not send, so nothing is revoked there: sellers take the access back at Square. It would end all tokens of the seller for the application (documentation).",

@@ -35,12 +35,15 @@ export const provider: Provider = {
     authorizationParams: { approval_prompt: 'auto' },
     accountPaths: { id: ['athlete.id'], email: [], name: ['athlete.username', 'athlete.firstname'] },
     keepFromCallback: ['scope'],
+    deadGrantErrors: ['RefreshToken:refresh_token:invalid', 'AuthorizationCode:code:invalid'],
+    refusedClientErrors: ['Application:client_id:invalid', 'Application::invalid'],
   }),
   refreshTokenIdleDays: null,
   sources: [
     'Endpoints, scopes by commas and approval_prompt: Nango and arctic; identity: Auth.js; revocation: open-source connectors, some with the token as bearer and some in the body.',
     'People may untick scopes, and the granted ones come as `scope` in the callback (developers.strava.com): that is kept for the app, while this service counts the scopes as asked.',
     'Uncertain: that the token answer names the athlete, access tokens live six hours and the newest refresh token is the one to keep is from memory. PKCE is sent, as by Nango.',
+    'Errors are a list of resource, field and code: of a dead refresh token (github.com/dreeveapp/dreeve/issues/1449), of a used code (github.com/yihong0618/running_page/issues/523), of a wrong client (github.com/dreeveapp/dreeve/issues/372, github.com/node-strava/node-strava-v3/issues/37).',
     'No end of an unused refresh token is documented. Taking back a grant ends all tokens of the athlete for the app.',
   ],
 };

@@ -35,11 +35,16 @@ export const provider: Provider = {
     },
     clientAuthentication: 'CLIENT_SECRET_BASIC_RAW',
     scopeAliases: { 'offline.access': '' },
+    deadGrantErrors: [
+      'invalid_request: Value passed for the token was invalid',
+      'invalid_request: Value passed for the authorization code was invalid',
+    ],
   }),
   refreshTokenIdleDays: 90,
   sources: [
     'Endpoints, Basic authentication of confidential clients, PKCE as a must, and offline.access for a refresh token: docs.x.com; revocation and identity: arctic and Auth.js.',
     'Access tokens live two hours (documentation).',
+    'A dead refresh token is called invalid_request with a text (the tests of several open-source connectors), and so is a used code (github.com/plhery/node-twitter-api-v2/issues/496).',
     'Uncertain: that a refresh token is replaced at each use is from memory; whichever the answer carries is kept.',
     'Uncertain: whether offline.access is named among the granted scopes; it is not counted as missing where it is not.',
     'Uncertain: whether an unused refresh token lapses; it is used every 45 days, the safe choice.',
