@@ -107,10 +107,15 @@ export function judgeTokenError(
  * league/oauth2-server 8, @jmondi/oauth2-server, Databricks, Bitbucket). What is sent is well formed, so it can mean nothing else.
  */
 function blamesRefreshToken(code: string, text: string): boolean {
-  if (code !== 'invalid_request' || /grant[ _-]?type/i.test(text)) return false;
-  if (/\btoken (?:is|has|has been) (?:expired|revoked)\b/i.test(text)) return true;
-  return /refresh[ _-]?token/i.test(text) && /\b(?:invalid|expired|revoked|not found)\b/i.test(text);
+  return code === 'invalid_request' && goneTexts.some((pattern) => pattern.test(text));
 }
+
+/** The words must stand together: the usual text of `invalid_request` speaks of invalid parameters too. */
+const goneTexts = [
+  /\b(?:invalid|expired|revoked) "?refresh[ _-]?token\b/i,
+  /\brefresh[ _-]?token (?:is |was |has |has been )?(?:invalid|expired|revoked|not found)\b/i,
+  /\btoken (?:is|has|has been) (?:expired|revoked)\b/i,
+];
 
 /** The sentence for a verdict on an answer of the provider: the message of its {@link OAuthError}. */
 export function sentenceFor(verdict: OAuthVerdict): string {

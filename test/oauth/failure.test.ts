@@ -60,6 +60,7 @@ test.each([
   ['The token request is invalid', 'retry'],
   ['invalid grant_type refresh_token', 'retry'],
   ['revalidate the refresh token', 'retry'],
+  ['The request includes an invalid parameter value: check the refresh_token parameter', 'retry'],
 ])('T19. invalid_request with the text %j: %s', (text, kind) => {
   expect(judge(400, 'invalid_request', {}, [], text).kind).toBe(kind);
   expect(judge(503, 'invalid_request', {}, [], text).kind).toBe('retry');
