@@ -15,7 +15,9 @@ const builds = {
     command: 'npm run --silent generate && tsx scripts/build.ts demo',
   },
 };
-const { entry, sources, command } = builds[process.argv[2] ?? 'service'];
+const name = process.argv[2] ?? 'service';
+const { entry, sources, command } = builds[name] ?? {};
+if (!entry) throw new Error(`There is no ${name} to start, only ${Object.keys(builds).join(' and ')}.`);
 
 function newestIn(folder) {
   return readdirSync(`${root}/${folder}`, { recursive: true })
@@ -33,6 +35,7 @@ function isBuilt() {
 }
 
 if (!isBuilt()) {
+  console.log(`Building the ${name} …`);
   const path = `${root}/node_modules/.bin${delimiter}${process.env.PATH}`;
   const { status } = spawnSync(command, {
     cwd: root,
