@@ -232,7 +232,10 @@ test.each([
   const call = exchangeCode({ ...exchangeFixture, fetch, server: regional, callbackParams });
   expect(await verdictOf(call)).toEqual({ kind: 'rejected', code: 'MALFORMED_RESPONSE' });
   expect(sent).toHaveLength(0);
-  expect(() => atRegion(regional, [{ name: 'accounts-server', value: told }])).toThrow('none of the provider');
+  const verdict = { kind: 'misconfigured', code: 'BLOCKED_HOST' };
+  expect(() => atRegion(regional, [{ name: 'accounts-server', value: told }])).toThrow(
+    expect.objectContaining({ message: expect.stringContaining('none of the provider'), verdict }),
+  );
 });
 
 test('identity can be asked with a body', async () => {
