@@ -13,6 +13,7 @@ export default mergeConfig(
         'test/connections/{connection,grant,provider-failure}.test.ts',
         'test/config.test.ts',
       ],
+      env: { HOSTILE_RUNS: '20' },
       // a mutant in what runs on import comes to life only where modules are read anew
       isolate: true,
     },
