@@ -191,5 +191,7 @@ test('of a callback only what the provider is known to tell there is kept', () =
   expect(keptFromCallback(server, new URLSearchParams('realmId=7&other=x&=y'))).toEqual([
     { name: 'realmId', value: '7' },
   ]);
-  expect(keptFromCallback(server, new URLSearchParams('code=c'))).toEqual([]);
+  const regionalOrigin = { parameter: 'location', hosts: ['eu.provider.example'] };
+  for (const either of [server, { ...server, regionalOrigin }])
+    expect(keptFromCallback(either, new URLSearchParams('code=c'))).toEqual([]);
 });
