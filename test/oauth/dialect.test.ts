@@ -312,6 +312,7 @@ test.each(['GET', 'POST'] as const)(
 
 test.each([
   [{ expires_in: 1 }, { expiresInSeconds: 1 }],
+  [{ expires_in: true }, { expiresInSeconds: null }],
   [{ token_type: 'xBearer' }, { tokenType: 'Bearer' }],
   [{ token_type: 'bearer-like' }, { tokenType: 'Bearer' }],
   [{ token_type: 'bEARER' }, { tokenType: 'bEARER' }],
@@ -351,4 +352,19 @@ test('a grant is taken back by whichever token there is, where the way takes bot
   expect(await revoke('rfc7009', 'access', { accessToken: null, refreshToken })).toEqual(['REVOKED', 'r']);
   expect(await revoke('rfc7009', 'refresh', { accessToken, refreshToken: null })).toEqual(['REVOKED', 'a']);
   expect(await revoke('bearer', 'access', { accessToken: null, refreshToken })).toEqual(['UNSUPPORTED', undefined]);
+});
+
+test('JSON that a revocation sends says that it is', async () => {
+  const url = 'https://provider.example/grant';
+  const server = serverFixture({ revocation: { url, style: 'basic-json', token: 'access' } });
+  const { fetch, sent } = answering(204, '');
+  await revokeGrant({ fetch, server, client: clientFixture, accessToken: new Secret('a'), refreshToken: null });
+  expect(sent[0]?.headers).toMatchObject({ 'content-type': 'application/json' });
+});
+
+test('a provider that answers no id_token where one could be names nobody by it', async () => {
+  const server = serverFixture({ issuer: 'https://provider.example', jwksUrl: 'https://provider.example/keys' });
+  const { fetch, sent } = answering(200, standard);
+  const grant = await exchangeCode({ ...exchangeFixture, fetch, server, nonce: 'n', scopes: ['openid'] });
+  expect([grant.account, sent.length]).toEqual([null, 1]);
 });
