@@ -362,9 +362,17 @@ test('JSON that a revocation sends says that it is', async () => {
   expect(sent[0]?.headers).toMatchObject({ 'content-type': 'application/json' });
 });
 
-test('a provider that answers no id_token where one could be names nobody by it', async () => {
-  const server = serverFixture({ issuer: 'https://provider.example', jwksUrl: 'https://provider.example/keys' });
-  const { fetch, sent } = answering(200, standard);
-  const grant = await exchangeCode({ ...exchangeFixture, fetch, server, nonce: 'n', scopes: ['openid'] });
-  expect([grant.account, sent.length]).toEqual([null, 1]);
+test('an id_token that does not come, or that nothing is there to check by, names nobody', async () => {
+  const [issuer, jwksUrl] = ['https://provider.example', 'https://provider.example/keys'];
+  const withToken = { ...standard, id_token: 'a.b.c' };
+  for (const [known, answer] of [
+    [{ issuer, jwksUrl }, standard],
+    [{ issuer, jwksUrl: null }, withToken],
+    [{ issuer: null, jwksUrl }, withToken],
+  ] as const) {
+    const { fetch, sent } = answering(200, answer);
+    const server = serverFixture(known);
+    const grant = await exchangeCode({ ...exchangeFixture, fetch, server, nonce: 'n', scopes: ['openid'] });
+    expect([grant.account, sent.length]).toEqual([null, 1]);
+  }
 });

@@ -183,9 +183,9 @@ test('each claim of an id_token, and its signature, is checked', async () => {
     changes: Record<string, unknown>,
     key = own.privateKey,
     keys: unknown = jwks,
-    keysStatus = 200,
+    { keysStatus = 200, alg = 'RS256' } = {},
   ) => {
-    const idToken = await new SignJWT({ ...claims, ...changes }).setProtectedHeader({ alg: 'RS256' }).sign(key);
+    const idToken = await new SignJWT({ ...claims, ...changes }).setProtectedHeader({ alg }).sign(key);
     const tokens = answering(200, { access_token: 'a', id_token: idToken });
     const published = answering(keysStatus, keys);
     const both: ProviderFetch = (url, init) => (url.endsWith('/keys') ? published : tokens).fetch(url, init);
@@ -203,6 +203,11 @@ test('each claim of an id_token, and its signature, is checked', async () => {
   };
 
   expect((await exchange({})).account).toEqual({ id: 's1', email: null, name: 'Ann' });
+  for (const alg of ['RS512', 'PS384', 'PS512', 'ES384', 'EdDSA']) {
+    const { publicKey, privateKey } = await generateKeyPair(alg);
+    const keys = { keys: [{ ...(await exportJWK(publicKey)), alg, use: 'sig' }] };
+    expect([alg, (await exchange({}, privateKey, keys, { alg })).account?.id]).toEqual([alg, 's1']);
+  }
   // Clocks differ by a little.
   expect((await exchange({ iat: seconds + 30, exp: seconds - 30 })).account?.id).toBe('s1');
   const wrong: Record<string, unknown>[] = [
@@ -227,7 +232,7 @@ test('each claim of an id_token, and its signature, is checked', async () => {
     code: 'ID_TOKEN_INVALID',
   });
   // keys that did not come decide nothing
-  expect(await verdictOf(exchange({}, own.privateKey, jwks, 503))).toEqual({
+  expect(await verdictOf(exchange({}, own.privateKey, jwks, { keysStatus: 503 }))).toEqual({
     kind: 'retry',
     code: 'PROVIDER_UNAVAILABLE',
     retryAfterSeconds: null,
