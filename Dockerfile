@@ -1,14 +1,15 @@
 FROM node:24-slim AS build
 WORKDIR /app
-COPY package.json package-lock.json ./
+COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY . .
 RUN npm run build
 
 FROM node:24-slim AS dependencies
 WORKDIR /app
-COPY package.json package-lock.json ./
-RUN npm ci --omit=dev && npm cache clean --force
+COPY package.json package-lock.json .npmrc ./
+# optional: what Prisma would have for its own command line, which nothing here runs
+RUN npm ci --omit=dev --omit=optional && npm cache clean --force
 
 FROM node:24-slim
 ENV NODE_ENV=production

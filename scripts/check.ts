@@ -11,6 +11,7 @@ const steps: [name: string, command: string][] = [
   ['docs/troubleshooting', 'tsx scripts/troubleshooting.ts --check'],
   ['docs/security', 'tsx scripts/security.ts'],
   ['migrations', 'tsx scripts/migrations.ts check'],
+  ['licences of what production installs', 'tsx scripts/licences.ts'],
   ['dead code', 'knip'],
 ];
 

@@ -1,5 +1,6 @@
 /** Lists the licences of what production installs, and fails where one is not among those that ask for no more than a notice. */
 import { existsSync, readFileSync } from 'node:fs';
+import { nameAt, productionPackages } from './production-packages.ts';
 
 const free = new Set([
   '0BSD',
@@ -13,15 +14,7 @@ const free = new Set([
   'Unlicense',
 ]);
 
-interface Entry {
-  dev?: boolean;
-  devOptional?: boolean;
-  optional?: boolean;
-  peer?: boolean;
-  license?: string;
-}
-
-function licenceOf(path: string, entry: Entry): string {
+function licenceOf(path: string, entry: { license?: string }): string {
   const file = `${path}/package.json`;
   if (!existsSync(file)) return entry.license ?? 'none named';
   const { license } = JSON.parse(readFileSync(file, 'utf8')) as { license?: string | { type?: string } };
@@ -35,16 +28,12 @@ function isFree(licence: string): boolean {
   return text.split(' AND ').every((name) => free.has(name));
 }
 
-const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages: Record<string, Entry> };
-const production = Object.entries(packages).filter(
-  ([path, { dev, devOptional }]) => path !== '' && !dev && !devOptional,
-);
 const counts = new Map<string, number>();
 const refused: string[] = [];
-for (const [path, entry] of production) {
+for (const [path, entry] of productionPackages()) {
   const licence = licenceOf(path, entry);
   counts.set(licence, (counts.get(licence) ?? 0) + 1);
-  if (!isFree(licence)) refused.push(`${path.replace(/^.*node_modules\//, '')}: ${licence}`);
+  if (!isFree(licence)) refused.push(`${nameAt(path)}: ${licence}`);
 }
 for (const [licence, count] of counts) console.log(`${licence}: ${count}`);
 if (refused.length > 0) {

@@ -70,6 +70,8 @@ export interface Overrides {
   asksProviderOnSave?: boolean;
   /** How long a refresh waits for its provider now. */
   refreshTimeoutMs?: () => number;
+  /** How many sockets of all callers there may be. */
+  maxSockets?: number;
   /** Answers for some connectors how to speak to their provider: a catalogue entry's addresses lead out of a test. */
   resolveServer?: (usual: ResolveServer) => ResolveServer;
 }
@@ -192,7 +194,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     wakeWorker: worker.wake,
     track,
   };
-  const { refreshTimeoutMs } = overrides;
+  const { refreshTimeoutMs, maxSockets } = overrides;
   const refresh = createRefresh({ ...parts, ...(refreshTimeoutMs && { refreshTimeoutMs }) });
   worker.start({ run: () => drainOutbox(parts), everyMs: 5_000, onWake: true });
   worker.start({ run: () => deleteExpiredFlows(db, clock.now()), everyMs: 60_000 });
@@ -286,6 +288,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     metrics,
     tracing,
     originIsKnown: async (origin) => origin === publicUrl || originIsKnown(db, origin),
+    ...(maxSockets && { maxSockets }),
   });
 
   return {

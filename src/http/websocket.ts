@@ -28,6 +28,8 @@ export interface WebsocketDeps {
   addressOf: (request: IncomingMessage) => string | null;
   metrics: Metrics;
   tracing: Tracing;
+  /** How many sockets of all callers there may be, where not as many as usual. */
+  maxSockets?: number;
 }
 
 export interface Websocket {
@@ -158,7 +160,7 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       return;
     }
-    if (sockets.clients.size >= maxSockets) {
+    if (sockets.clients.size >= (deps.maxSockets ?? maxSockets)) {
       socket.end(
         'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n',
       );

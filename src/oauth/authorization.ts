@@ -140,7 +140,8 @@ export function keptFromCallback(
     const value = textAt({ value: params.get(name) }, ['value']);
     return value === null ? [] : [{ name, value }];
   });
-  const { parameter, hosts } = server.regionalOrigin ?? { parameter: '', hosts: [] };
+  if (!server.regionalOrigin) return kept;
+  const { parameter, hosts } = server.regionalOrigin;
   const told = params.get(parameter);
   if (told === null) return kept;
   const value = regionOf(hosts, told);

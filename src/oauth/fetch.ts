@@ -72,7 +72,7 @@ export function createProviderFetch(policy: ProviderFetchPolicy): { fetch: Provi
 export function checkProviderUrl(url: string, policy: ProviderFetchPolicy): string | null {
   const parsed = parseUrl(url);
   if (!parsed) return 'This is not an absolute URL.';
-  if (parsed.hash !== '' || url.includes('#')) return 'A provider URL has no #fragment.';
+  if (url.includes('#')) return 'A provider URL has no #fragment.';
   return urlFault(parsed, policy);
 }
 

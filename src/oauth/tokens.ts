@@ -242,8 +242,8 @@ interface NormalTokens {
 /**
  * Rewrites what a provider's token endpoint answered into what RFC 6749 5.1 and 5.2 ask for, so that oauth4webapi refuses
  * nothing that holds a usable token. Tokens are looked for first, where the server nests them and then at the top; each
- * other member is kept if it makes sense and dropped if not. Errors reported with 200 become 400, and an answer that is
- * neither tokens nor an error becomes 502. Pure: nothing but the given values, and the clock for `expires_at` without a Date header.
+ * other member is kept if it makes sense and dropped if not. An answer without tokens becomes an empty 502: what it means is judged
+ * from the answer itself. Pure: nothing but the given values, and the clock for `expires_at` without a Date header.
  */
 export function normaliseTokenAnswer(
   server: AuthorizationServer,
@@ -254,16 +254,7 @@ export function normaliseTokenAnswer(
   const members = parseMembers(body);
   const isSuccess = status >= 200 && status < 300;
   const tokens = isSuccess && members ? findTokens(server, members, headers) : null;
-  if (tokens) return Response.json(tokens);
-
-  const { code } = readError(members, status);
-  // oauth4webapi would look at a challenge before the body's error, which says more.
-  const challenge = code === null ? headers.get('www-authenticate') : null;
-  const answered = isSuccess ? (code === null ? 502 : 400) : status >= 400 && status <= 599 ? status : 502;
-  return Response.json(code === null ? {} : { error: code }, {
-    status: answered,
-    ...(challenge === null ? {} : { headers: { 'www-authenticate': challenge } }),
-  });
+  return tokens ? Response.json(tokens) : Response.json({}, { status: 502 });
 }
 
 function findTokens(server: AuthorizationServer, members: Members, headers: Headers): NormalTokens | null {

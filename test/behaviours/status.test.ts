@@ -290,9 +290,12 @@ describe('listeners', () => {
     onTestFinished(close);
     const events = countedEvents();
     const app = { id: 'app', workspaceId: 'workspace', name: 'App', origins: [] };
-    const caller: Caller = { kind: 'app-user', app, userId: 'one', expiresAt };
     const watch = createWatchStatus({ db, clock: systemClock, events, log: createLogger('silent') });
-    return { db, events, stream: watch(caller, async () => caller, 'connector') };
+    const watchAs = (userId: string) => {
+      const caller: Caller = { kind: 'app-user', app, userId, expiresAt };
+      return watch(caller, async () => caller, 'connector');
+    };
+    return { db, events, watchAs, stream: watchAs('one') };
   }
 
   const inAnHour = () => new Date(Date.now() + 3_600_000);
@@ -312,6 +315,16 @@ describe('listeners', () => {
     await stream.return?.();
     expect(events.open()).toBe(0);
     expect(await stream.next()).toEqual({ done: true, value: undefined });
+  });
+
+  test('T16. an instance holds at most 50,000 streams of all callers; what ends makes room for anybody', async () => {
+    const { events, watchAs, stream } = await start(inAnHour());
+    for (let number = 1; number < 50_000; number += 1) watchAs(`user ${number % 100}`);
+    expect(() => watchAs('two')).toThrow('more of all than this service holds');
+    expect(events.open()).toBe(50_000);
+    await stream.return?.();
+    expect(await watchAs('two').next()).toMatchObject({ done: false, value: { view: null } });
+    expect(() => watchAs('one')).toThrow('more of all than this service holds');
   });
 
   test('40. a stream that ended with its identity token leaves no listener', async () => {

@@ -7,6 +7,7 @@ import {
   type CredentialFacts,
   deriveStatus,
   missingScopes,
+  ownerInTheWay,
   refreshDecision,
   refreshMarginMs,
   type Status,
@@ -250,6 +251,7 @@ test('29. missing is what was asked for and not granted, in the order asked, let
   const aliases = { email: 'https://scopes.example/email', constructor: 'x' };
   expect(missingScopes(['email', 'name'], ['https://scopes.example/email'], aliases)).toEqual(['name']);
   expect(missingScopes(['email'], ['email'], aliases)).toEqual([]);
+  expect(missingScopes(['email'], ['name'], aliases)).toEqual(['email']);
   expect(missingScopes(['offline', 'name'], [], { offline: '' })).toEqual(['name']);
   expect(missingScopes(['toString'], ['a'], aliases)).toEqual(['toString']);
   fc.assert(
@@ -274,7 +276,48 @@ test('28. the id of a connection is the same each time, another for each connect
       if (JSON.stringify(one) !== JSON.stringify(other)) expect(connectionId(...other)).not.toBe(id);
     }),
   );
+  // ids are stored, so they stay what they are from release to release
+  expect(connectionId('c', 'a', 'one')).toBe('c.j41P-SKbrsTs_sU_qhHxbp');
+  expect(connectionId('c', 'a', null)).toBe('c.rrsEdMV2lbhUpw2K_KCk3s');
   // the account shared by an app is nobody's own, whatever somebody is called
   expect(connectionId('c', 'a', 'null')).not.toBe(connectionId('c', 'a', null));
   for (const text of ['', '.', 'c.', '.s', 'c', 'c.s.t']) expect(connectorOf(text)).toBeNull();
+});
+
+test.each<[string, Parameters<typeof ownerInTheWay>, string | null]>([
+  ['there is none yet', [null, { startedBy: 'anna', takeOver: false }], null],
+  [
+    'it is another’s',
+    [
+      { ownedBy: 'ben', disconnectedAt: null },
+      { startedBy: 'anna', takeOver: false },
+    ],
+    'ben',
+  ],
+  [
+    'it is their own',
+    [
+      { ownedBy: 'anna', disconnectedAt: null },
+      { startedBy: 'anna', takeOver: false },
+    ],
+    null,
+  ],
+  [
+    'they take it over',
+    [
+      { ownedBy: 'ben', disconnectedAt: null },
+      { startedBy: 'anna', takeOver: true },
+    ],
+    null,
+  ],
+  [
+    'it is disconnected',
+    [
+      { ownedBy: 'ben', disconnectedAt: now },
+      { startedBy: 'anna', takeOver: false },
+    ],
+    null,
+  ],
+])('46. who owns the account that a member would replace, where %s', (_case, facts, expected) => {
+  expect(ownerInTheWay(...facts)).toBe(expected);
 });

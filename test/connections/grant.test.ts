@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest';
-import { clientOf, grantEnd, openToken, openTokens, sealGrant, tokenOwner } from '../../src/connections/grant.ts';
+import {
+  clientOf,
+  grantEnd,
+  keptOf,
+  openToken,
+  openTokens,
+  sealGrant,
+  tokenOwner,
+} from '../../src/connections/grant.ts';
 import { clientSecretOwner } from '../../src/connectors/manage.ts';
 import { parseKeyring } from '../../src/crypto/keyring.ts';
 import { open, seal } from '../../src/crypto/seal.ts';
@@ -100,4 +108,9 @@ test('30. a connector’s own client opens with the connector’s secret alone',
     clientSecret: null,
   });
   await expect(clientOf(deps, { ...connector, id: 'another' })).rejects.toThrow('does not open');
+});
+
+test('30. what the provider told of a connection is kept with it', () => {
+  const kept = [{ name: 'instance_url', value: 'https://eu.provider.example' }];
+  expect(keptOf({ connectionConfig: kept })).toEqual(kept);
 });

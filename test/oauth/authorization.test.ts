@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import {
   buildAuthorizationUrl,
+  keptFromCallback,
   newNonce,
   newPkce,
   newState,
@@ -106,7 +107,12 @@ test('T5. a challenge is in the URL exactly where the provider takes PKCE', () =
 });
 
 test('parameters of the endpoint stay, reserved ones cannot be set from outside', () => {
-  const evil = Object.fromEntries([...RESERVED_AUTHORIZATION_PARAMS].map((name) => [name, 'evil']));
+  const reserved =
+    'response_type response_mode client_id client_secret redirect_uri scope user_scope state nonce code_challenge code_challenge_method request request_uri'.split(
+      ' ',
+    );
+  expect([...RESERVED_AUTHORIZATION_PARAMS]).toEqual(reserved);
+  const evil = Object.fromEntries(reserved.map((name) => [name, 'evil']));
   const server = serverFixture({
     authorizationUrl: 'https://provider.example/authorize?tenant=t+1&state=evil&response_mode=fragment&request_uri=x#f',
     authorizationParams: { ...evil, prompt: 'consent', tenant: 't&2' },
@@ -165,6 +171,7 @@ test.each([
   ['error=access_denied', always, 'ISSUER_MISMATCH'],
   [`error=access_denied&iss=${iss}`, always, { kind: 'error', error: 'access_denied' }],
   ['code=c&iss=x', { issuer: null, issParameterSupported: true }, 'ISSUER_MISMATCH'],
+  ['code=c', { issuer: null, issParameterSupported: true }, 'ISSUER_MISMATCH'],
   ['error=access_denied&code=c', unknown, { kind: 'error', error: 'access_denied' }],
   ['error=%3Cscript%3E', unknown, { kind: 'error', error: 'unknown_error' }],
   [`error=${'a'.repeat(65)}`, unknown, { kind: 'error', error: 'unknown_error' }],
@@ -177,4 +184,14 @@ test.each([
   ['', unknown, 'MALFORMED_RESPONSE'],
 ])('the authorization response %s', (query, server, expected) => {
   expect(read(query, server)).toEqual(expected);
+});
+
+test('of a callback only what the provider is known to tell there is kept', () => {
+  const server = { keepFromCallback: ['realmId'], regionalOrigin: null };
+  expect(keptFromCallback(server, new URLSearchParams('realmId=7&other=x&=y'))).toEqual([
+    { name: 'realmId', value: '7' },
+  ]);
+  const regionalOrigin = { parameter: 'location', hosts: ['eu.provider.example'] };
+  for (const either of [server, { ...server, regionalOrigin }])
+    expect(keptFromCallback(either, new URLSearchParams('code=c'))).toEqual([]);
 });

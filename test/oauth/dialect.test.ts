@@ -232,7 +232,10 @@ test.each([
   const call = exchangeCode({ ...exchangeFixture, fetch, server: regional, callbackParams });
   expect(await verdictOf(call)).toEqual({ kind: 'rejected', code: 'MALFORMED_RESPONSE' });
   expect(sent).toHaveLength(0);
-  expect(() => atRegion(regional, [{ name: 'accounts-server', value: told }])).toThrow('none of the provider');
+  const verdict = { kind: 'misconfigured', code: 'BLOCKED_HOST' };
+  expect(() => atRegion(regional, [{ name: 'accounts-server', value: told }])).toThrow(
+    expect.objectContaining({ message: expect.stringContaining('none of the provider'), verdict }),
+  );
 });
 
 test('identity can be asked with a body', async () => {
@@ -281,4 +284,103 @@ test.each<[string, number, unknown, string]>([
     refusedClientErrors: ['A::gone'],
   });
   expect(await verdictOf(refresh(answering(status, body).fetch, server))).toMatchObject({ kind });
+});
+
+test('what the second answer says of a token stands, and else what the first one said', async () => {
+  const accountPaths = { id: ['user_id'], email: [], name: [] };
+  const server = { ...meta, accountPaths, keepFromToken: ['region', 'user_id'] };
+  const grantOf = (second: object) => {
+    const first = { access_token: 'short', user_id: 7, region: 'eu', scope: 'x' };
+    return exchangeCode({ ...exchangeFixture, fetch: answeringTwice(first, 200, second).fetch, server });
+  };
+  expect(await grantOf({ access_token: 'long', user_id: 8, scope: 'y' })).toMatchObject({
+    scopes: ['y'],
+    account: { id: '8' },
+    kept: [
+      { name: 'region', value: 'eu' },
+      { name: 'user_id', value: '8' },
+    ],
+  });
+  expect(await grantOf({ access_token: 'long' })).toMatchObject({ scopes: ['x'], account: { id: '7' } });
+});
+
+test.each(['GET', 'POST'] as const)(
+  'a renewal by %s waits as long as a refresh, and has its headers',
+  async (method) => {
+    const server = serverFixture({ renewal: { ...renewal, method }, tokenHeaders: { 'x-version': '2' } });
+    const asked: unknown[] = [];
+    const fetch: ProviderFetch = (url, init) => {
+      asked.push(init.timeoutMs, init.headers?.['x-version']);
+      return answering(200, standard).fetch(url, init);
+    };
+    await refresh(fetch, server);
+    expect(asked).toEqual([1000, '2']);
+  },
+);
+
+test.each([
+  [{ expires_in: 1 }, { expiresInSeconds: 1 }],
+  [{ expires_in: true }, { expiresInSeconds: null }],
+  [{ token_type: 'xBearer' }, { tokenType: 'Bearer' }],
+  [{ token_type: 'bearer-like' }, { tokenType: 'Bearer' }],
+  [{ token_type: 'bEARER' }, { tokenType: 'bEARER' }],
+  [{ scope: 'x'.repeat(16_384) }, { scopes: ['x'.repeat(16_384)] }],
+  [{ scope: 'x'.repeat(16_385) }, { scopes: null }],
+])('T25. a token answer at an edge: %#', async (members, expected) => {
+  const { fetch } = answering(200, { access_token: 'a', ...members });
+  expect(await refresh(fetch, serverFixture())).toMatchObject(expected);
+});
+
+test('a callback that tells an error, and an address that is none, exchange nothing', async () => {
+  const { fetch, sent } = answering(200, standard);
+  const callbackParams = new URLSearchParams({ error: 'access_denied' });
+  const denied = exchangeCode({ ...exchangeFixture, fetch, server: serverFixture(), callbackParams });
+  expect(await verdictOf(denied)).toEqual({ kind: 'rejected', code: 'MALFORMED_RESPONSE' });
+  const unsupported = { kind: 'misconfigured', code: 'UNSUPPORTED' };
+  expect(await verdictOf(refresh(fetch, serverFixture({ tokenUrl: 'no url' })))).toEqual(unsupported);
+  expect(sent).toEqual([]);
+});
+
+test('a grant is taken back by whichever token there is, where the way takes both', async () => {
+  const revoke = async (
+    style: 'rfc7009' | 'bearer',
+    token: 'access' | 'refresh',
+    tokens: { accessToken: Secret | null; refreshToken: Secret | null },
+  ) => {
+    const headers = { 'x-version': '2' };
+    const server = serverFixture({ revocation: { url: 'https://provider.example/revoke', style, token, headers } });
+    const { fetch, sent } = answering(200, '');
+    const outcome = await revokeGrant({ fetch, server, client: clientFixture, ...tokens });
+    const [request] = sent;
+    if (request) expect(request.headers).toMatchObject(headers);
+    return [outcome, form(request).token ?? request?.headers.authorization];
+  };
+  const [accessToken, refreshToken] = [new Secret('a'), new Secret('r')];
+  expect(await revoke('rfc7009', 'access', { accessToken, refreshToken })).toEqual(['REVOKED', 'a']);
+  expect(await revoke('rfc7009', 'access', { accessToken: null, refreshToken })).toEqual(['REVOKED', 'r']);
+  expect(await revoke('rfc7009', 'refresh', { accessToken, refreshToken: null })).toEqual(['REVOKED', 'a']);
+  expect(await revoke('bearer', 'access', { accessToken: null, refreshToken })).toEqual(['UNSUPPORTED', undefined]);
+});
+
+test('JSON that a revocation sends says that it is', async () => {
+  const url = 'https://provider.example/grant';
+  const server = serverFixture({ revocation: { url, style: 'basic-json', token: 'access' } });
+  const { fetch, sent } = answering(204, '');
+  await revokeGrant({ fetch, server, client: clientFixture, accessToken: new Secret('a'), refreshToken: null });
+  expect(sent[0]?.headers).toMatchObject({ 'content-type': 'application/json' });
+});
+
+test('an id_token that does not come, or that nothing is there to check by, names nobody', async () => {
+  const [issuer, jwksUrl] = ['https://provider.example', 'https://provider.example/keys'];
+  const withToken = { ...standard, id_token: 'a.b.c' };
+  for (const [known, answer] of [
+    [{ issuer, jwksUrl }, standard],
+    [{ issuer, jwksUrl: null }, withToken],
+    [{ issuer: null, jwksUrl }, withToken],
+  ] as const) {
+    const { fetch, sent } = answering(200, answer);
+    const server = serverFixture(known);
+    const grant = await exchangeCode({ ...exchangeFixture, fetch, server, nonce: 'n', scopes: ['openid'] });
+    expect([grant.account, sent.length]).toEqual([null, 1]);
+  }
 });

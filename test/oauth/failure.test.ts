@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { judgeTokenError, type OAuthVerdict } from '../../src/oauth/failure.ts';
+import { judgeTokenError, type OAuthVerdict, sentenceFor } from '../../src/oauth/failure.ts';
 
 const now = new Date('2026-11-20T12:00:00Z');
 
@@ -72,6 +72,7 @@ test.each([
   [400, 'unauthorized_client', 'INVALID_CLIENT'],
   [200, 'incorrect_client_credentials', 'INVALID_CLIENT'],
   [200, 'bad_client_secret', 'INVALID_CLIENT'],
+  [200, 'invalid_client_id', 'INVALID_CLIENT'],
   [400, 'invalid_scope', 'INVALID_SCOPE'],
   [400, 'redirect_uri_mismatch', 'REDIRECT_URI_MISMATCH'],
   [200, 'bad_redirect_uri', 'REDIRECT_URI_MISMATCH'],
@@ -86,6 +87,7 @@ test('T19. a refused client may be told by a challenge alone', () => {
     code: 'INVALID_CLIENT',
   });
   expect(judge(401, null)).toEqual(retry('UNKNOWN_ERROR'));
+  expect(judge(400, null, { 'www-authenticate': 'Basic realm="token"' })).toEqual(retry('UNKNOWN_ERROR'));
 });
 
 test.each([
@@ -94,6 +96,8 @@ test.each([
   [418, 'i_am_a_teapot', retry('UNKNOWN_ERROR')],
   [400, 'invalid_request', retry('UNKNOWN_ERROR')],
   [400, 'temporarily_unavailable', retry('PROVIDER_UNAVAILABLE')],
+  [400, 'server_error', retry('PROVIDER_UNAVAILABLE')],
+  [400, 'slow_down', retry('PROVIDER_UNAVAILABLE')],
   [408, null, retry('PROVIDER_UNAVAILABLE')],
   [425, null, retry('PROVIDER_UNAVAILABLE')],
   [429, 'invalid_grant', retry('RATE_LIMITED')],
@@ -126,4 +130,16 @@ test('no word of the provider that is not known gets into a verdict', () => {
   expect(JSON.stringify(judge(400, 'canary_word', { 'www-authenticate': 'Basic error="canary"' }))).not.toMatch(
     /canary/,
   );
+});
+
+test.each<[OAuthVerdict, string]>([
+  [{ kind: 'reauthorize', code: 'invalid_grant' }, 'The provider refuses this grant for good.'],
+  [
+    { kind: 'retry', code: 'TIMEOUT', retryAfterSeconds: null, lost: true },
+    'The provider gave no answer that decides anything (TIMEOUT).',
+  ],
+  [{ kind: 'misconfigured', code: 'UNSUPPORTED' }, "The provider refuses the connector's settings (UNSUPPORTED)."],
+  [{ kind: 'rejected', code: 'ISSUER_MISMATCH' }, "The provider's answer was refused (ISSUER_MISMATCH)."],
+])('the verdict %o is told in a sentence of ours', (verdict, sentence) => {
+  expect(sentenceFor(verdict)).toBe(sentence);
 });

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { expect, onTestFinished, test } from 'vitest';
 import { checkProviderUrl, createProviderFetch, type ProviderFetchPolicy } from '../../src/oauth/fetch.ts';
 import { privateHosts } from './support/private-hosts.ts';
@@ -75,6 +75,7 @@ test.each([
   'https://8.8.8.8/',
   'https://[2606:4700::1111]/',
   'https://provider.example:8443/',
+  'https://localhost.provider.example/',
 ])('%j is fine', (url) => {
   expect(checkProviderUrl(url, strict)).toBeNull();
 });
@@ -97,6 +98,7 @@ test('T7. what the operator allows is fine over http, and nothing like it', () =
     'https://10.0.0.6/',
     'https://[::ffff:127.0.0.1]/',
     'https://api.localhost/',
+    'ftp://localhost/',
   ]) {
     expect(checkProviderUrl(url, policy)).not.toBeNull();
   }
@@ -150,6 +152,15 @@ test('T7. a name that changes to a private address between requests is refused a
 test('T7. localhost by name must resolve to loopback', async () => {
   const fetch = fetchWith({ allowLoopback: true, lookup: async () => ['10.0.0.1'] });
   expect(await verdictOf(fetch('http://localhost/', post))).toEqual(blocked);
+  const server = await serve((_request, response) => response.end('{}'));
+  expect((await fetchWith({ allowLoopback: true })(`http://localhost:${server.port}/`, post)).status).toBe(200);
+});
+
+test('T7. where localhost may be asked, no other name leads there', async () => {
+  const server = await serve((_request, response) => response.end('{}'));
+  const fetch = fetchWith({ allowLoopback: true, lookup: async () => ['127.0.0.1'] });
+  expect(await verdictOf(fetch(`https://rebinding.example:${server.port}/`, post))).toEqual(blocked);
+  expect(server.requests).toEqual([]);
 });
 
 const local = { allowLoopback: true };
@@ -184,11 +195,16 @@ test('a request carries what it was given, and speaks in its own name unless it 
   expect(JSON.parse(other.body)).toMatchObject({ headers: { 'user-agent': 'own name' } });
 });
 
-test.each([301, 302, 303, 307, 308])('T7. a %i is not followed', async (status) => {
+test.each([300, 301, 302, 303, 307, 308, 399])('T7. a %i is not followed', async (status) => {
   const target = await serve((_request, response) => response.end('{"access_token":"a"}'));
   const server = await serve((_request, response) => response.writeHead(status, { location: target.url }).end());
   expect(await verdictOf(fetchWith(local)(server.url, post))).toEqual(undecided('REDIRECTED', false));
   expect(target.requests).toEqual([]);
+});
+
+test.each([400, 401, 503])('an answer of %i is answered as it is', async (status) => {
+  const server = await serve((_request, response) => response.writeHead(status).end('{"error":"x"}'));
+  expect(await fetchWith(local)(server.url, post)).toMatchObject({ status, body: '{"error":"x"}' });
 });
 
 test('T7. an endless body is cut off', async () => {
@@ -213,7 +229,12 @@ test('T7. compression that nobody asked for is understood, but not beyond the li
   const bomb = gzipSync('0'.repeat(10_000_000));
   expect(bomb.length).toBeLessThan(strict.maxBytes);
   const answers: Record<string, [string, Buffer]> = {
-    '/small': ['gzip', gzipSync('{"access_token":"a"}')],
+    '/gzip': ['gzip', gzipSync('{"access_token":"a"}')],
+    '/x-gzip': [' X-GZIP', gzipSync('{"access_token":"a"}')],
+    '/deflate': ['deflate', deflateSync('{"access_token":"a"}')],
+    '/br': ['br', brotliCompressSync('{"access_token":"a"}')],
+    '/identity': ['identity', Buffer.from('{"access_token":"a"}')],
+    '/empty': ['gzip', Buffer.alloc(0)],
     '/bomb': ['gzip', bomb],
     '/broken': ['gzip', Buffer.from('no gzip')],
     '/unknown': ['zstd', Buffer.from('x')],
@@ -223,7 +244,9 @@ test('T7. compression that nobody asked for is understood, but not beyond the li
     response.writeHead(200, { 'content-encoding': encoding }).end(body);
   });
   const fetch = fetchWith(local);
-  expect((await fetch(`${server.url}small`, post)).body).toBe('{"access_token":"a"}');
+  for (const known of ['gzip', 'x-gzip', 'deflate', 'br', 'identity'])
+    expect([known, (await fetch(server.url + known, post)).body]).toEqual([known, '{"access_token":"a"}']);
+  expect((await fetch(`${server.url}empty`, post)).body).toBe('');
   expect(await verdictOf(fetch(`${server.url}bomb`, post))).toEqual(undecided('RESPONSE_TOO_LARGE', true));
   expect(await verdictOf(fetch(`${server.url}broken`, post))).toEqual(undecided('UNUSABLE_ANSWER', true));
   expect(await verdictOf(fetch(`${server.url}unknown`, post))).toEqual(undecided('UNUSABLE_ANSWER', true));
@@ -261,6 +284,14 @@ test('a request given up before it could leave never leaves', async () => {
   answer(['127.0.0.1']);
   expect((await second).status).toBe(200);
   expect(server.requests).toEqual(['POST /next']);
+});
+
+test('a request that may leave no more when it could is given up, and has not left', async () => {
+  const server = await serve((_request, response) => response.end('{}'));
+  const fetch = fetchWith(local);
+  expect(await verdictOf(fetch(server.url, { ...post, mayLeave: () => false }))).toEqual(undecided('ABORTED', false));
+  expect(server.requests).toEqual([]);
+  expect((await fetch(server.url, { ...post, mayLeave: () => true })).status).toBe(200);
 });
 
 test('who is not there has received nothing; who hangs up may have', async () => {

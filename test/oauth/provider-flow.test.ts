@@ -167,6 +167,8 @@ test('the present that counts for an id_token is the one given', async () => {
   const flow = await consent();
   const now = new Date(Date.now() + 3_600_000);
   expect(await verdictOf(exchangeCode({ ...flow, now }))).toEqual({ kind: 'rejected', code: 'ID_TOKEN_INVALID' });
+  const soon = { ...(await consent()), now: new Date(Date.now() + 600_000) };
+  expect((await exchangeCode(soon)).account?.id).toEqual(expect.any(String));
 });
 
 test('each claim of an id_token, and its signature, is checked', async () => {
@@ -177,10 +179,15 @@ test('each claim of an id_token, and its signature, is checked', async () => {
   const seconds = Math.floor(Date.now() / 1000);
   const claims = { iss: issuer, aud: 'c', sub: 's1', nonce: 'n', iat: seconds, exp: seconds + 60, name: 'Ann\u202e' };
 
-  const exchange = async (changes: Record<string, unknown>, key = own.privateKey, keys: unknown = jwks) => {
-    const idToken = await new SignJWT({ ...claims, ...changes }).setProtectedHeader({ alg: 'RS256' }).sign(key);
+  const exchange = async (
+    changes: Record<string, unknown>,
+    key = own.privateKey,
+    keys: unknown = jwks,
+    { keysStatus = 200, alg = 'RS256' } = {},
+  ) => {
+    const idToken = await new SignJWT({ ...claims, ...changes }).setProtectedHeader({ alg }).sign(key);
     const tokens = answering(200, { access_token: 'a', id_token: idToken });
-    const published = answering(200, keys);
+    const published = answering(keysStatus, keys);
     const both: ProviderFetch = (url, init) => (url.endsWith('/keys') ? published : tokens).fetch(url, init);
     return exchangeCode({
       fetch: both,
@@ -196,6 +203,11 @@ test('each claim of an id_token, and its signature, is checked', async () => {
   };
 
   expect((await exchange({})).account).toEqual({ id: 's1', email: null, name: 'Ann' });
+  for (const alg of ['RS512', 'PS384', 'PS512', 'ES384', 'EdDSA']) {
+    const { publicKey, privateKey } = await generateKeyPair(alg);
+    const keys = { keys: [{ ...(await exportJWK(publicKey)), alg, use: 'sig' }] };
+    expect([alg, (await exchange({}, privateKey, keys, { alg })).account?.id]).toEqual([alg, 's1']);
+  }
   // Clocks differ by a little.
   expect((await exchange({ iat: seconds + 30, exp: seconds - 30 })).account?.id).toBe('s1');
   const wrong: Record<string, unknown>[] = [
@@ -218,6 +230,13 @@ test('each claim of an id_token, and its signature, is checked', async () => {
   expect(await verdictOf(exchange({}, own.privateKey, { keys: [] }))).toEqual({
     kind: 'rejected',
     code: 'ID_TOKEN_INVALID',
+  });
+  // keys that did not come decide nothing
+  expect(await verdictOf(exchange({}, own.privateKey, jwks, { keysStatus: 503 }))).toEqual({
+    kind: 'retry',
+    code: 'PROVIDER_UNAVAILABLE',
+    retryAfterSeconds: null,
+    lost: false,
   });
 });
 

@@ -150,3 +150,17 @@ test('T16. a caller has so many sockets, and another one is asked to come back l
   await first?.closed;
   await (await open()).hear('connection_ack');
 });
+
+test('T16. an instance has so many sockets of all callers: the next is refused at the upgrade until one ends', async () => {
+  const full = await listen(await startService({}, { maxSockets: 2 }));
+  const first = await openRawSocket(full.ws);
+  await openRawSocket(full.ws);
+  await expect(openRawSocket(full.ws)).rejects.toThrow('Unexpected server response: 503');
+  first.socket.close();
+  const another = () =>
+    openRawSocket(full.ws).then(
+      () => 'open',
+      () => 'refused',
+    );
+  await expect.poll(another).toBe('open');
+});

@@ -5,6 +5,7 @@ import { auditOf } from '../support/audit.ts';
 import { createTestApp, createWorkspace, field, startService } from '../support/harness.ts';
 import { connectAppUser } from '../support/journey.ts';
 import { connectUser, eventually, readAs, setScene } from '../support/scene.ts';
+import { openRawSocket } from '../support/raw-socket.ts';
 import { listen } from '../support/streams.ts';
 
 const clients = (address: string) => ({ 'x-forwarded-for': `198.51.100.9, ${address}` });
@@ -125,7 +126,7 @@ test('T24. an address that shows wrong keys is refused unheard; keys that were g
   const service = await startService({ RATE_LIMITS: 'key-failures=2' });
   const workspace = await createWorkspace(service);
   const app = await createTestApp(service, workspace);
-  const { http } = await listen(service);
+  const { http, ws } = await listen(service);
   const ask = async (authorization: string) => {
     const headers = { 'content-type': 'application/json', authorization };
     const body = JSON.stringify({
@@ -145,6 +146,9 @@ test('T24. an address that shows wrong keys is refused unheard; keys that were g
     headers: { authorization: 'Bearer apk_other' },
   });
   expect([rest.status, rest.headers.has('retry-after')]).toEqual([429, true]);
+  const socket = await openRawSocket(ws);
+  socket.say({ type: 'connection_init', payload: { authorization: 'Bearer wsk_another' } });
+  expect((await socket.closed).code).toBe(1013); // come back later, and not: sign in again
 });
 
 test.skipIf(!inject('redisUrl'))(
