@@ -98,6 +98,8 @@ export function createRouter(deps: RouterDeps): Router {
     try {
       return await route(request, address, exchange);
     } catch (error) {
+      // the caller went away: nobody is there to answer, and nothing is wrong here
+      if (request.signal.aborted && (error as Error).name === 'AbortError') return new Response(null, { status: 499 });
       deps.log.error({ err: error, requestId: exchange?.requestId }, 'a request failed');
       if (deps.isUnavailable(error)) {
         return new Response(unavailableSentence(error), { status: 503, headers: { 'Retry-After': '5' } });

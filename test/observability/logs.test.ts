@@ -140,3 +140,19 @@ test('a line says what kind of caller it was, whichever door they came to, and n
   expect(kinds()).toEqual(asked.map(([path, , kind]) => [path, kind]));
   expect(service.logs.join('')).not.toContain('canary');
 });
+
+test('a caller who goes away before the request is whole is no error of the service', async () => {
+  const service = await startService();
+  const urls = await listen(service);
+  for (const path of ['/graphql', '/mcp', '/api/external-auth/callback']) {
+    const headers = { 'content-type': 'application/json', 'content-length': '100', 'x-request-id': path };
+    const asked = httpRequest(new URL(path, urls.http), { method: 'POST', headers });
+    asked.on('error', () => {}); // that it ended
+    asked.write('{"query":');
+    await new Promise((resolve) => setTimeout(resolve, 100)); // until it is being read
+    asked.destroy();
+  }
+  await expect.poll(() => service.logs.filter((line) => line.includes('"msg":"request"')).length, eventually).toBe(3);
+  const levels = service.logs.map((line) => (JSON.parse(line) as { level: number }).level);
+  expect(Math.max(...levels)).toBeLessThan(40);
+});
