@@ -52,6 +52,8 @@ test.each([
   ['Invalid "refresh_token" in request', 'reauthorize'], // lepture/authlib#112
   ['The refresh token is invalid', 'reauthorize'], // league/oauth2-server 8
   ['session with that refresh-token not found', 'reauthorize'],
+  ['RefreshToken expired', 'reauthorize'],
+  ['expired refreshToken', 'reauthorize'],
   ['The refresh token has been revoked', 'reauthorize'],
   ['Token has expired', 'reauthorize'], // @jmondi/oauth2-server
   // not said of the token, or not that it is gone
