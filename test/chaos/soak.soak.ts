@@ -35,6 +35,8 @@ interface Sample {
 
 interface World {
   stage: Stage;
+  /** Each user's identity token, which lasts as a session does: callers are remembered by theirs, up to so many. */
+  backends: Map<string, Record<string, string>>;
   fleet: Fleet;
   tape: Tape;
   /** How each call ended. */
@@ -84,8 +86,13 @@ async function disconnect({ stage }: World, service: Service, userId: string): P
   if (!['DisconnectAppUserPayload', 'NotConnectedError'].includes(__typename)) throw new Error(__typename);
 }
 
-async function read({ stage }: World, service: Service, userId: string): Promise<TokenRead & { __typename: string }> {
-  const headers = await stage.app.backend(userId);
+async function read(
+  { stage, backends }: World,
+  service: Service,
+  userId: string,
+): Promise<TokenRead & { __typename: string }> {
+  const headers = backends.get(userId) ?? (await stage.app.backend(userId));
+  backends.set(userId, headers);
   const answer = await readToken(service, headers, stage.connector.id, { acceptOutdatedScopes: true });
   const found = field<TokenRead>(answer, 'currentAppUserConnection');
   if (found.__typename === 'ProviderUnavailableError') throw new Error(found.message);
@@ -193,6 +200,7 @@ test(`two instances for ${minutes} minutes, with access tokens of 5 s and two re
   const stage = await setStage({ service: fleet.processes[0]!, scopes, accessTokenSeconds: 5 });
   const world: World = {
     stage,
+    backends: new Map(),
     fleet,
     tape: recordTape(stage.provider),
     answers: [],
