@@ -5,7 +5,7 @@ import { personAt, storeConnections } from './support/connections.ts';
 import { inParallel, median, percentile, residentMiB, timed } from './support/measure.ts';
 import { compared, type Figure } from './support/report.ts';
 import { sized } from './support/scale.ts';
-import { type Connector, type Stage, scopes, setStage } from './support/stage.ts';
+import { benchRedisUrl, type Connector, type Stage, scopes, setStage } from './support/stage.ts';
 
 const instances = 2;
 const subscribers = sized(10_000, instances);
@@ -13,7 +13,6 @@ const rounds = 6;
 const openingAtOnce = 50;
 /** Whoever has heard nothing this long after the last one who did will not hear. */
 const quietMs = 10_000;
-const redisUrl = process.env.BENCH_REDIS_URL || 'redis://127.0.0.1:6379';
 
 const query = `subscription ($connectorId: ID!) { connectionStatus(connectorId: $connectorId) { status missingScopes } }`;
 
@@ -22,7 +21,7 @@ type Heard = number[][];
 
 /** An admin edits scopes on the first instance; every open page on every instance hears of it. Each subscriber is a person with a WebSocket. */
 export async function fanOut(cleanup: Cleanup): Promise<Figure[]> {
-  const stage = await setStage(cleanup, { instances, redisUrl });
+  const stage = await setStage(cleanup, { instances, redisUrl: benchRedisUrl });
   const connector = await stage.addConnector();
   await storeConnections(stage, connector, subscribers);
   const audience = createAudience(stage, connector);

@@ -3,7 +3,7 @@ import type { Cleanup } from './support/cleanup.ts';
 import { inParallel, median, timed } from './support/measure.ts';
 import { compared, type Figure } from './support/report.ts';
 import { sized } from './support/scale.ts';
-import { type Connector, type Stage, setStage } from './support/stage.ts';
+import { benchRedisUrl, type Connector, type Stage, setStage } from './support/stage.ts';
 import { readToken, tokenReadBody } from './support/token-read.ts';
 
 const rounds = 5;
@@ -14,7 +14,10 @@ const coresNeeded = 4;
 
 /** Token reads by two workers of one instance beside one, in turns. */
 export async function workers(cleanup: Cleanup): Promise<Figure[]> {
-  const stages = [await setStage(cleanup, { instances: 1 }), await setStage(cleanup, { instances: 1, workers: 2 })];
+  const stages = [
+    await setStage(cleanup, { instances: 1 }),
+    await setStage(cleanup, { instances: 1, workers: 2, redisUrl: benchRedisUrl }),
+  ];
   const subjects: { stage: Stage; connector: Connector; perSecond: number[] }[] = [];
   for (const stage of stages) subjects.push({ stage, connector: await stage.addConnector(), perSecond: [] });
   for (let round = 0; round <= rounds; round += 1) {

@@ -42,6 +42,9 @@ export interface Stage extends EmbeddedStage {
   database: Database;
 }
 
+/** Where instances tell each other of changes. */
+export const benchRedisUrl = process.env.BENCH_REDIS_URL || 'redis://127.0.0.1:6379';
+
 const publicUrl = 'https://connect.example.com';
 const appOrigin = 'https://app.example.com';
 export const benchIdentity = { issuer: 'https://identity.example.com', audience: 'bench' };
