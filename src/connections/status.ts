@@ -6,6 +6,7 @@ import type { Connection, Connector } from '../db/generated/prisma/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { DomainError } from '../lib/domain-error.ts';
 import { createHolding } from '../lib/holding.ts';
+import { createTurns } from '../lib/turns.ts';
 import type { StatusEvents, StatusSubscription, Wake } from '../events/status-events.ts';
 import type { Logger } from '../lib/logger.ts';
 import { findProvider } from '../providers/catalogue.ts';
@@ -204,6 +205,9 @@ export interface WatchDeps {
 
 /** How long readings are gathered that follow one change: it may wake thousands of streams at once. */
 const gatherMs = 5;
+const mostReadings = 100;
+/** How many streams read, or tell, at a turn of the event loop: some milliseconds of work. */
+const streamsPerTurn = 32;
 /** After how long a reading that failed is tried again: longer each time, up to the other. */
 const shortestRereadMs = 1_000;
 const longestRereadMs = 30_000;
@@ -251,8 +255,10 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
       );
       return keys.map(({ caller, id }) => viewFor(rows, caller, id, deps.clock.now()));
     },
-    { cache: false, maxBatchSize: 1_000, batchScheduleFn: (run) => setTimeout(run, gatherMs) },
+    { cache: false, maxBatchSize: mostReadings, batchScheduleFn: (run) => setTimeout(run, gatherMs) },
   );
+
+  const turn = createTurns(streamsPerTurn);
 
   const held = createHolding({ each: maxStreamsOfCaller, all: maxStreams });
 
@@ -306,7 +312,9 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
         if (expiresAt && now >= expiresAt) return yield 'identity-token-expired';
         let next: Date | null;
         try {
+          await turn();
           const found = await read(wasSeen);
+          await turn();
           if (typeof found === 'string') return yield found;
           const seen = JSON.stringify(found.view);
           if (seen !== told || wake === 'recovered') yield { connectorId, view: found.view, at: deps.clock.now() };
