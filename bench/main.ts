@@ -52,8 +52,8 @@ try {
     await cleanup.run();
     printTable(result);
     results.push(result);
+    writeResults(results, postgres); // what one has found outlasts another that fails
   }
-  writeResults(results, postgres);
 } catch (error) {
   if (!interrupted) console.error(error);
   process.exitCode = 1;
