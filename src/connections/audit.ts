@@ -6,7 +6,7 @@ import { type AuditActor, byUser, recordAct } from '../workspaces/audit.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { NoteTokenRead } from '../workspaces/audit-reads.ts';
 import { type Caller, CallerOutdated } from '../workspaces/caller.ts';
-import { flowFailureNote } from './errors.ts';
+import { flowFailureOf } from './errors.ts';
 import * as store from './store.ts';
 
 /** What an audit row says of the connection that something was done to. */
@@ -24,7 +24,7 @@ export function actorOfFlow({ appId, userId, startedBy }: PendingFlow): AuditAct
 export async function failFlow(deps: { db: Db; clock: Clock }, flow: PendingFlow, error: DomainError): Promise<void> {
   const { workspaceId, connectorId, appId } = flow;
   await deps.db.$transaction(async (tx) => {
-    const isFirst = await store.failFlow(tx, flow.id, flowFailureNote(error), deps.clock.now());
+    const isFirst = await store.failFlow(tx, flow.id, flowFailureOf(error), deps.clock.now());
     const act = { act: 'CONNECT_FAILED', workspaceId, connectorId, appId, outcome: error.code } as const;
     if (isFirst) await recordAct(deps, tx, actorOfFlow(flow), act);
   });

@@ -140,10 +140,10 @@ export function isFlowFailure(name: string): name is FlowFailure {
   return name in flowErrors;
 }
 
-/** What a failed flow leaves behind: the name of the failure and, after a space, the host where it is about one. */
-export function flowFailureNote({ code, failure: known }: DomainError): string {
-  const host = (known?.facts as FailureFacts | undefined)?.host;
-  return [known?.name ?? code, host ?? []].flat().join(' ');
+/** What a failed flow leaves behind. */
+export function flowFailureOf({ code, failure: known }: DomainError): { failure: string; failureHost: string | null } {
+  const facts: FailureFacts | undefined = known?.facts;
+  return { failure: known?.name ?? code, failureHost: facts?.host ?? null };
 }
 
 /** What there is to compare at the provider about the client that a connector uses, and whose it is. */

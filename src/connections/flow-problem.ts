@@ -60,9 +60,8 @@ const startedBefore = ({ clock }: { clock: Clock }) => new Date(clock.now().getT
 const untold: readonly string[] = ['FLOW_MISMATCH'] satisfies FlowFailure[];
 
 function viewOf(row: store.EndedFlow): FlowProblem | null {
-  const { redirectUri, requestedScopes: scopes } = row;
-  const [failure = null, host = null] = row.failure?.split(' ') ?? [];
-  const facts = { redirectUris: [redirectUri], scopes, ...clientFacts(row), ...hostFacts(host) };
+  const { failure, failureHost, redirectUri, requestedScopes: scopes } = row;
+  const facts = { redirectUris: [redirectUri], scopes, ...clientFacts(row), ...hostFacts(failureHost) };
   const view = (problem: DomainError) => ({ redirectUri, startedAt: row.createdAt, problem });
   if (failure === null) return view(flowError('FLOW_NOT_RETURNED', facts));
   if (untold.includes(failure)) return null;

@@ -361,10 +361,15 @@ export function deleteFlow(db: Db | Tx, id: string) {
 }
 
 /** Ends a flow that came to nothing: its state, its code and its answer are gone, and why it failed stays. False where it had ended. */
-export async function failFlow(db: Db | Tx, id: string, failure: string, at: Date): Promise<boolean> {
+export async function failFlow(
+  db: Db | Tx,
+  id: string,
+  failure: { failure: string; failureHost: string | null },
+  at: Date,
+): Promise<boolean> {
   const { count } = await db.pendingFlow.updateMany({
     where: { id, failure: null },
-    data: { failure, usedAt: at, responseSealed: null, connectCodeHash: null, connectCodeExpiresAt: null },
+    data: { ...failure, usedAt: at, responseSealed: null, connectCodeHash: null, connectCodeExpiresAt: null },
   });
   return count === 1;
 }
@@ -399,13 +404,14 @@ export interface EndedFlow {
   requestedScopes: string[];
   createdAt: Date;
   failure: string | null;
+  failureHost: string | null;
   clientId: string | null;
   operatorClientId: string | null;
   providerKey: string;
 }
 
 const endedFlow = Prisma.sql`
-  flow."connectorId", flow."redirectUri", flow."requestedScopes", flow."createdAt", flow.failure,
+  flow."connectorId", flow."redirectUri", flow."requestedScopes", flow."createdAt", flow.failure, flow."failureHost",
   connector."clientId", connector."operatorClientId", connector."providerKey"
   FROM pending_flow flow JOIN connector ON connector.id = flow."connectorId"`;
 const hasEnded = (startedBefore: Date) => Prisma.sql`

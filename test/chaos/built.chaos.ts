@@ -1,5 +1,6 @@
-import { expect, inject, test, vi } from 'vitest';
+import { expect, inject, test } from 'vitest';
 import { startCollector } from '../support/otlp-collector.ts';
+import { eventually } from '../support/scene.ts';
 import { startFleet } from './support/processes.ts';
 
 test('what is built serves what is loaded when it is first used: events over Redis, the console, GraphiQL, MCP, traces', async () => {
@@ -15,7 +16,7 @@ test('what is built serves what is loaded when it is first used: events over Red
     return { status: response.status, text: await response.text() };
   };
 
-  await vi.waitFor(async () => expect((await get('/readyz')).text).toContain('"redis":"ok"'), { timeout: 30_000 });
+  await expect.poll(async () => (await get('/readyz')).text, eventually).toContain('"redis":"ok"');
   const page = await get('/console');
   expect(page.status).toBe(200);
   expect(await get(/src="(\S+console\.js)"/.exec(page.text)?.[1] ?? '/none')).toMatchObject({ status: 200 });

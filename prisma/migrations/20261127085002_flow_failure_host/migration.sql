@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "pending_flow" ADD COLUMN     "failureHost" TEXT;
