@@ -3,6 +3,7 @@ import {
   isConnectorError,
   NotFoundError,
   PopupBlockedError,
+  PopupClosedError,
   ServiceUnavailableError,
 } from './connector-error.ts';
 import type {
@@ -182,8 +183,10 @@ export function createClient(options: ClientOptions): Client {
     if (!popup) throw new PopupBlockedError({ connectorId });
     const name = crypto.randomUUID();
     const heard = hearPopup(name, popup);
+    let connectedBefore: string | null;
     try {
-      const { redirectUrl } = await start(connectorId, returnOfPopup(absolute(returnTo), name));
+      const { redirectUrl, connection } = await start(connectorId, returnOfPopup(absolute(returnTo), name));
+      connectedBefore = connection.connectedAt;
       popup.location.replace(redirectUrl);
     } catch (error) {
       heard.stop();
@@ -193,7 +196,12 @@ export function createClient(options: ClientOptions): Client {
     try {
       await heard.ended;
     } catch (error) {
-      throw await withRemedy(error, connectorId);
+      if (!(error instanceof PopupClosedError)) throw await withRemedy(error, connectorId);
+      // a window that is cut off from this page, or closed before it told how it ended, may have connected all the same
+      const connection = await connectionOf(connectorId);
+      if (connection.connectedAt !== connectedBefore && connection.status === 'CONNECTED') return connection;
+      error.connectorId = connectorId;
+      throw error;
     }
     return connectionOf(connectorId);
   }

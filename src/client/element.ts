@@ -3,9 +3,11 @@ import {
   type AnyConnectorError,
   type ConnectorProblem,
   isConnectorError,
+  PopupClosedError,
   UnexpectedAnswerError,
 } from './connector-error.ts';
 import type { ConnectionStatus, ReconnectReason } from './generated/operations.ts';
+import { hasConnected } from './status-stream.ts';
 
 /** Every text of the element. `{account}` and `{scopes}` stand for what the connection says. */
 export interface ConnectButtonTexts {
@@ -70,8 +72,6 @@ button[aria-disabled=true] { opacity: .65; cursor: progress; }
 button:focus-visible { outline: 3px solid var(--_accent); outline-offset: 2px; }
 `;
 
-type View = Pick<ConnectionStatusEvent, 'status' | 'reconnectReason' | 'missingScopes' | 'problem' | 'connection'>;
-
 /** What `connection-change` carries. */
 export interface ConnectionChange {
   connectorId: string;
@@ -99,7 +99,7 @@ export class ConnectButtonElement extends Base {
   #client: Client | null = null;
   #texts: ConnectButtonTexts = english;
   #stop = () => {};
-  #view: View | null = null;
+  #view: ConnectionStatusEvent | null = null;
   #isBusy = false;
   #isSignedOut = false;
   #error: AnyConnectorError | null = null;
@@ -166,9 +166,8 @@ export class ConnectButtonElement extends Base {
     if (!connectors || !connectorId || !this.isConnected) return;
     this.#stop = connectors.status(connectorId, {
       next: (event) => {
-        const isNews = this.#view?.status !== event.status;
+        if (hasConnected(this.#view, event)) this.#error = null;
         this.#view = event;
-        if (isNews && event.status === 'CONNECTED') this.#error = null;
         this.#show();
         const { status, connection } = event;
         this.#tell('connection-change', { connectorId, status, connection } satisfies ConnectionChange);
@@ -206,10 +205,12 @@ export class ConnectButtonElement extends Base {
     this.#isBusy = true;
     this.#error = null;
     this.#show();
+    const before = this.#view;
     try {
       await action(this.#client);
     } catch (error) {
-      this.#fail(error);
+      // a window that is cut off from this page looks closed
+      if (!(error instanceof PopupClosedError && hasConnected(before, this.#view))) this.#fail(error);
     } finally {
       this.#isBusy = false;
       this.#show();
@@ -328,7 +329,7 @@ interface Parts {
   disconnect: HTMLButtonElement;
 }
 
-function accountText({ connection }: View, texts: ConnectButtonTexts): string {
+function accountText({ connection }: ConnectionStatusEvent, texts: ConnectButtonTexts): string {
   const account = connection?.account;
   const name = account?.email ?? account?.name ?? account?.id;
   return name ? texts.connectedAs.replace('{account}', () => name) : texts.connected;

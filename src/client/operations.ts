@@ -67,7 +67,7 @@ export const flowProblem: Operation<FlowProblemQuery, FlowProblemQueryVariables>
 export const connectAppUser: Operation<ConnectAppUserMutation, ConnectAppUserMutationVariables> = /* GraphQL */ `
   mutation ConnectAppUser($input: ConnectAppUserInput!) {
     connectAppUser(input: $input) {
-      ... on ConnectAppUserPayload { __typename redirectUrl expiresAt binding }
+      ... on ConnectAppUserPayload { __typename redirectUrl expiresAt binding connection { id connectedAt } }
       ...UserErrorFields
     }
   }

@@ -1,6 +1,12 @@
 import { useMemo, useSyncExternalStore } from 'react';
 import type { Client, ConnectionStatusEvent, ConnectOptions } from './client.ts';
-import { type AnyConnectorError, isConnectorError, UnexpectedAnswerError } from './connector-error.ts';
+import {
+  type AnyConnectorError,
+  isConnectorError,
+  PopupClosedError,
+  UnexpectedAnswerError,
+} from './connector-error.ts';
+import { hasConnected } from './status-stream.ts';
 
 /** The signed-in user's connection to a connector, as it is now. */
 export interface Connection {
@@ -37,7 +43,11 @@ function createStore({ connectors }: Client, connectorId: string) {
   async function act(action: () => Promise<unknown>): Promise<void> {
     if (connection.isBusy) return;
     set({ isBusy: true, error: null });
-    await action().catch(fail);
+    const { event } = connection;
+    await action().catch((error: unknown) => {
+      // a window that is cut off from this page looks closed
+      if (!(error instanceof PopupClosedError && hasConnected(event, connection.event))) fail(error);
+    });
     set({ isBusy: false });
   }
 
@@ -46,7 +56,8 @@ function createStore({ connectors }: Client, connectorId: string) {
     subscribe: (listener: () => void): (() => void) => {
       listeners.add(listener);
       const stop = connectors.status(connectorId, {
-        next: (event) => set({ event, isSignedOut: false }),
+        next: (event) =>
+          set({ event, isSignedOut: false, ...(hasConnected(connection.event, event) && { error: null }) }),
         error: fail,
         complete: () => set({ event: null, isSignedOut: true }),
       });

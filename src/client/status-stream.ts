@@ -8,6 +8,12 @@ import { connectionStatus } from './operations.ts';
 /** What a connection is as of an instant. */
 export type ConnectionStatusEvent = ConnectionStatusSubscription['connectionStatus'];
 
+/** Whether an account was connected between two events, which ends what was wrong before. */
+export function hasConnected(before: ConnectionStatusEvent | null, now: ConnectionStatusEvent | null): boolean {
+  if (before === null || now?.status !== 'CONNECTED') return false;
+  return before.connection?.connectedAt !== now.connection?.connectedAt;
+}
+
 /** Whether the statuses are followed at this moment. */
 export type StreamState = 'connecting' | 'live' | 'waiting';
 

@@ -111,7 +111,24 @@ test('25. a provider that cuts the popup off from its opener (COOP) is connected
   });
   await page.goto(site.address('service', 'popup'));
   const popup = await popupOf(page);
+  await shows(page, 'The window was closed before the account was connected.'); // to this page it looks so
   await allow(popup, 'blue');
+  await shows(page, 'Connected as blue@example.com');
+  expect(await page.getByRole('alert').isVisible()).toBe(false);
+});
+
+test('25. a popup that is closed once it has connected, and before it has told so, is no failure', async () => {
+  const { page, site } = await setPage();
+  await page.goto(site.address('service', 'popup'));
+  const popup = await popupOf(page);
+  let isAnswered = false;
+  await popup.route('**/graphql', async (route) => {
+    await route.fetch();
+    isAnswered = true; // and the popup never hears it
+  });
+  await allow(popup, 'blue');
+  await vi.waitUntil(() => isAnswered, SHOWN);
+  await popup.close();
   await shows(page, 'Connected as blue@example.com');
   expect(await page.getByRole('alert').isVisible()).toBe(false);
 });

@@ -79,6 +79,25 @@ test('58, 25. useConnection shows a window that the browser blocked, a denied co
   await shows('#status', 'signed out');
 });
 
+test('58. useConnection takes back that the window was closed once its account is connected', async () => {
+  const { site, provider } = await setAppPage({ script, body: '<main></main>' });
+  provider.around(async (ctx, next) => {
+    await next();
+    ctx.set('cross-origin-opener-policy', 'same-origin');
+  });
+  const page = await openBrowser();
+  const shows = (id: string, text: string) => expect.poll(() => page.locator(id).innerText(), SHOWN).toBe(text);
+  await page.goto(site.address('own origin', 'popup'));
+  await shows('#status', 'NOT_CONNECTED');
+  const connect = page.getByRole('button', { name: 'Connect', exact: true });
+  const [popup] = await Promise.all([page.waitForEvent('popup'), connect.click()]);
+  await shows('#error', 'POPUP_CLOSED');
+  await popup.getByTestId('account-blue').click();
+  await popup.getByTestId('allow').click();
+  await shows('#status', 'CONNECTED');
+  await shows('#error', '');
+});
+
 test('58. on a server useConnection answers what is not known yet, and asks nobody', () => {
   const asked: string[] = [];
   const client = createClient({
