@@ -43,6 +43,11 @@ export interface Credentials {
   address?: string | null;
 }
 
+interface VerifiedUser {
+  userId: string;
+  expiresAt: Date;
+}
+
 type AppRow = NonNullable<Awaited<ReturnType<typeof store.findApp>>>;
 
 const asymmetric = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
@@ -62,12 +67,13 @@ export interface Identity {
   recall: (credentials: Credentials) => Caller | null;
 }
 
-/** How many pairs of an app's key and an identity token are remembered: some megabytes. */
+/** How many pairs of an app's key and an identity token, and how many identity tokens, are remembered: some megabytes. */
 const maxRecalled = 20_000;
 
 export function createIdentify(deps: IdentityDeps): Identity {
   const keySets = new Map<string, JWTVerifyGetKey>();
   const recalled = new LRUCache<string, Extract<Caller, { kind: 'backend-function' }>>({ max: maxRecalled });
+  const verified = new LRUCache<string, VerifiedUser>({ max: maxRecalled });
   const operatorHash = Buffer.from(sha256Hex(deps.operatorKey.reveal()));
 
   // streams ask all at once when something changes; an answer is never kept
@@ -94,7 +100,7 @@ export function createIdentify(deps: IdentityDeps): Identity {
     token: string,
     expected: { issuer: string; audience: string },
     key: Uint8Array | JWTVerifyGetKey,
-  ) {
+  ): Promise<VerifiedUser> {
     const options = {
       issuer: expected.issuer,
       audience: expected.audience,
@@ -120,11 +126,20 @@ export function createIdentify(deps: IdentityDeps): Identity {
     }
   }
 
-  function verifyUser(app: AppRow, token: string) {
+  /** A token that was good is so until it ends or its app is changed: a change of status has thousands asked about at once. */
+  async function verifyUser(app: AppRow, token: string): Promise<VerifiedUser> {
+    const name = hash('sha256', JSON.stringify([app.id, app.updatedAt, token]), 'base64');
+    const known = verified.get(name);
+    if (known && known.expiresAt > deps.clock.now()) return known;
     const expected = { issuer: app.identityIssuer, audience: app.identityAudience };
-    if (app.identityJwksUrl) return verify(token, expected, keySet(app.identityJwksUrl));
+    const user = await verify(token, expected, app.identityJwksUrl ? keySet(app.identityJwksUrl) : secretOf(app));
+    verified.set(name, user);
+    return user;
+  }
+
+  function secretOf(app: AppRow): Uint8Array {
     const secret = open(deps.keyring, identitySecretOwner(app.id), app.identitySecretSealed ?? '');
-    return verify(token, expected, new TextEncoder().encode(secret.reveal()));
+    return new TextEncoder().encode(secret.reveal());
   }
 
   function callerApp(app: AppRow, origin: string | null): CallerApp {
