@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import DataLoader from 'dataloader';
 import { isComplete } from '../connectors/connector.ts';
 import type { NamedValue } from '../connectors/connector.ts';
@@ -316,7 +317,7 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
           const found = await read(wasSeen);
           await turn();
           if (typeof found === 'string') return yield found;
-          const seen = JSON.stringify(found.view);
+          const seen = hash('sha256', JSON.stringify(found.view), 'base64'); // shorter than what it stands for: there may be thousands
           if (seen !== told || wake === 'recovered') yield { connectorId, view: found.view, at: deps.clock.now() };
           told = seen;
           wasSeen = found.view !== null;

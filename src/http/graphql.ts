@@ -1,4 +1,4 @@
-import { type ExecutionResult, GraphQLError } from 'graphql';
+import { type ExecutionResult, GraphQLError, subscribe } from 'graphql';
 import { createYoga, type YogaServerInstance } from 'graphql-yoga';
 import type { FlowCookie } from '../connections/connect.ts';
 import type { Features, GraphqlContext } from '../graphql/context.ts';
@@ -134,7 +134,11 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
           setParseFn(parseWithinLimits);
         },
         onExecute: refusePaging,
-        onSubscribe: refusePaging,
+        onSubscribe(event: Execution & { setSubscribeFn: (fn: typeof subscribe) => void }) {
+          // yoga's own wraps each stream more often, for @defer and @stream, which the schema has not
+          event.setSubscribeFn(subscribe);
+          refusePaging(event);
+        },
         onResponse({ request, response }) {
           response.headers.set('Cache-Control', 'no-store');
           if (response.headers.get('content-type')?.startsWith('text/html'))
@@ -154,11 +158,14 @@ function unavailable(error: unknown): GraphQLError {
   });
 }
 
-/** Answers an operation with page arguments that name no page in the execution's place. */
-function refusePaging(event: {
+/** An operation that is about to be executed. */
+interface Execution {
   args: Parameters<typeof checkPaging>[0];
   setResultAndStopExecution: (result: ExecutionResult) => void;
-}): void {
+}
+
+/** Answers an operation with page arguments that name no page in the execution's place. */
+function refusePaging(event: Execution): void {
   const errors = checkPaging(event.args);
   if (errors.length > 0) event.setResultAndStopExecution({ errors });
 }

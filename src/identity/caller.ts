@@ -48,6 +48,12 @@ interface VerifiedUser {
   expiresAt: Date;
 }
 
+/** Whoever was found to be good, and until when that needs no second look. */
+interface Remembered<T> {
+  found: T;
+  until: Date;
+}
+
 type AppRow = NonNullable<Awaited<ReturnType<typeof store.findApp>>>;
 
 const asymmetric = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
@@ -69,11 +75,17 @@ export interface Identity {
 
 /** How many pairs of an app's key and an identity token, and how many identity tokens, are remembered: some megabytes. */
 const maxRecalled = 20_000;
+/** An issuer that has withdrawn a key is to be believed: as soon as jose itself asks for the keys again. */
+const keySetMs = 600_000;
+/** A key of an app is good until it is revoked, which whoever acts on it looks at. */
+const forever = new Date(8.64e15);
 
 export function createIdentify(deps: IdentityDeps): Identity {
   const keySets = new Map<string, JWTVerifyGetKey>();
-  const recalled = new LRUCache<string, Extract<Caller, { kind: 'backend-function' }>>({ max: maxRecalled });
-  const verified = new LRUCache<string, VerifiedUser>({ max: maxRecalled });
+  const recalled = new LRUCache<string, Remembered<Extract<Caller, { kind: 'backend-function' }>>>({
+    max: maxRecalled,
+  });
+  const verified = new LRUCache<string, Remembered<VerifiedUser>>({ max: maxRecalled });
   const operatorHash = Buffer.from(sha256Hex(deps.operatorKey.reveal()));
 
   // streams ask all at once when something changes; an answer is never kept
@@ -127,12 +139,15 @@ export function createIdentify(deps: IdentityDeps): Identity {
   }
 
   /** A token that was good is so until it ends or its app is changed: a change of status has thousands asked about at once. */
-  async function verifyUser(app: AppRow, token: string): Promise<VerifiedUser> {
+  async function verifyUser(app: AppRow, token: string): Promise<Remembered<VerifiedUser>> {
     const name = hash('sha256', JSON.stringify([app.id, app.updatedAt, token]), 'base64');
     const known = verified.get(name);
-    if (known && known.expiresAt > deps.clock.now()) return known;
+    if (known && known.until > deps.clock.now()) return known;
     const expected = { issuer: app.identityIssuer, audience: app.identityAudience };
-    const user = await verify(token, expected, app.identityJwksUrl ? keySet(app.identityJwksUrl) : secretOf(app));
+    const { identityJwksUrl } = app;
+    const found = await verify(token, expected, identityJwksUrl ? keySet(identityJwksUrl) : secretOf(app));
+    const keysEndAt = deps.clock.now().getTime() + (identityJwksUrl ? keySetMs : Number.POSITIVE_INFINITY);
+    const user = { found, until: new Date(Math.min(found.expiresAt.getTime(), keysEndAt)) };
     verified.set(name, user);
     return user;
   }
@@ -154,7 +169,7 @@ export function createIdentify(deps: IdentityDeps): Identity {
     const app = id && (await apps.load(id));
     // the same answer for an app that is not there and for a token that is not its own
     if (!app) throw new UnauthenticatedError(notThisApps);
-    const user = await verifyUser(app, token);
+    const { found: user } = await verifyUser(app, token);
     return { kind: 'app-user', app: callerApp(app, origin), ...user };
   }
 
@@ -171,9 +186,12 @@ export function createIdentify(deps: IdentityDeps): Identity {
       throw new UnauthenticatedError('On-Behalf-Of must be `Bearer <identity token>`.');
     }
     const user = token === null ? null : await verifyUser(found.app, token);
-    const caller = { kind: 'backend-function', app: callerApp(found.app, origin), user } as const;
+    const caller = { kind: 'backend-function', app: callerApp(found.app, origin), user: user?.found ?? null } as const;
     const still = { keyId: found.id, appAsOf: found.app.updatedAt };
-    if (origin === null) recalled.set(credentialsHash(authorization, onBehalfOf), { ...caller, recalled: still });
+    if (origin === null) {
+      const remembered = { found: { ...caller, recalled: still }, until: user?.until ?? forever };
+      recalled.set(credentialsHash(authorization, onBehalfOf), remembered);
+    }
     return caller;
   }
 
@@ -212,8 +230,8 @@ export function createIdentify(deps: IdentityDeps): Identity {
     identify,
     recall({ authorization, onBehalfOf, origin }) {
       if (authorization === null || origin !== null) return null;
-      const caller = recalled.get(credentialsHash(authorization, onBehalfOf));
-      return caller?.user && caller.user.expiresAt <= deps.clock.now() ? null : (caller ?? null);
+      const known = recalled.get(credentialsHash(authorization, onBehalfOf));
+      return known && known.until > deps.clock.now() ? known.found : null;
     },
   };
 }

@@ -1,6 +1,5 @@
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Db, Tx } from '../db/client.ts';
-import type { AuditEvent } from '../db/generated/prisma/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import {
@@ -90,13 +89,17 @@ export function createAuditTasks(deps: ChainDeps, retentionDays: number): AuditT
   };
 }
 
-function byWorkspace(events: AuditEvent[]): Map<string, AuditEvent[]> {
-  const groups = new Map<string, AuditEvent[]>();
-  for (const event of events) groups.set(event.workspaceId, [...(groups.get(event.workspaceId) ?? []), event]);
+function byWorkspace(events: store.UnsealedAuditEvent[]): Map<string, store.UnsealedAuditEvent[]> {
+  const groups = new Map<string, store.UnsealedAuditEvent[]>();
+  for (const event of events) {
+    const own = groups.get(event.workspaceId);
+    if (own) own.push(event);
+    else groups.set(event.workspaceId, [event]);
+  }
   return groups;
 }
 
-function linked(head: ChainLink, events: AuditEvent[]): (ChainLink & { id: string })[] {
+function linked(head: ChainLink, events: store.UnsealedAuditEvent[]): (ChainLink & { id: string })[] {
   let last = head;
   return events.map((event) => {
     last = { sequence: last.sequence + 1n, hash: linkHash(last, event) };

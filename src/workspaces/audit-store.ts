@@ -111,17 +111,29 @@ export async function findAuditPages(
 
 /** One instance at a time seals and cuts, for the transaction's length. False where another does. */
 export async function takeChainTurn(tx: Tx): Promise<boolean> {
-  const [row] = await tx.$queryRaw<{ taken: boolean }[]>`SELECT pg_try_advisory_xact_lock(72707370) AS taken`;
+  // The planner takes it that few rows wait, and would gather and sort all of them for each batch: the index has them in order.
+  const [row] = await tx.$queryRaw<{ taken: boolean }[]>`
+    SELECT pg_try_advisory_xact_lock(72707370) AS taken, set_config('enable_bitmapscan', 'off', true)`;
   return row?.taken ?? false;
 }
 
+/** A row that no chain holds yet. */
+export type UnsealedAuditEvent = Omit<AuditEvent, 'sequence' | 'hash'>;
+
 /** The next rows that no chain holds yet, the oldest first. */
-export function findUnsealed(tx: Tx, before: Date, exceptWorkspaces: string[], limit: number) {
-  // `sequence` is the same for all of them; named, it lets the index give them in order, however many wait
-  return tx.$queryRaw<AuditEvent[]>`
-    SELECT id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details
-    FROM audit_event WHERE sequence IS NULL AND at < ${before} AND "workspaceId" <> ALL(${exceptWorkspaces})
-    ORDER BY sequence, at, id LIMIT ${limit}`;
+export async function findUnsealed(
+  tx: Tx,
+  before: Date,
+  exceptWorkspaces: string[],
+  limit: number,
+): Promise<UnsealedAuditEvent[]> {
+  // one value for all rows, as they were written; `sequence` is the same for all of them, and lets the index give them in order
+  const [found] = await tx.$queryRaw<{ rows: (Omit<UnsealedAuditEvent, 'at'> & { at: string })[] }[]>`
+    SELECT coalesce(json_agg(waiting), '[]') AS rows FROM (
+      SELECT id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details
+      FROM audit_event WHERE sequence IS NULL AND at < ${before} AND "workspaceId" <> ALL(${exceptWorkspaces})
+      ORDER BY sequence, at, id LIMIT ${limit}) waiting`;
+  return found ? found.rows.map((row) => ({ ...row, at: new Date(row.at) })) : [];
 }
 
 export function findChain(tx: Db | Tx, workspaceId: string) {
@@ -142,7 +154,7 @@ export async function sealRows(tx: Tx, rows: { id: string; sequence: bigint; has
   return tx.$executeRaw`
     UPDATE audit_event SET sequence = given.sequence, hash = given.hash
     FROM jsonb_to_recordset(${given}::jsonb) AS given(id text, sequence bigint, hash text)
-    WHERE audit_event.id = given.id AND audit_event.sequence IS NULL`;
+    WHERE audit_event.id = given.id AND audit_event.hash IS NULL`; // by its id: those without a sequence may be many
 }
 
 export async function writeCheckpoint(tx: Tx, workspaceId: string, checkpointSealed: string, at: Date): Promise<void> {

@@ -103,6 +103,7 @@ test('40. an issuer whose keys cannot be fetched for the moment ends no stream, 
   const real = Date.now.bind(Date);
   const later = vi.spyOn(Date, 'now').mockImplementation(() => real() + 11 * 60_000); // what is kept of the keys is too old
   onTestFinished(() => later.mockRestore());
+  service.clock.advance(11 * 60_000);
   isDown = true;
   await setPlan(scene, 'FREE');
   const refused = await service.graphql('{ availableConnectors { id } }', {}, headers);
@@ -110,6 +111,44 @@ test('40. an issuer whose keys cannot be fetched for the moment ends no stream, 
   expect(refused.errors[0]).toMatchObject({ extensions: { code: 'SERVICE_UNAVAILABLE' } });
   isDown = false;
   expect(await stream.next()).toMatchObject({ status: 'UNAVAILABLE' });
+});
+
+test('40. an identity token whose key the issuer has withdrawn is good for ten minutes at most, for users and for backend functions', async () => {
+  const keys = await generateKeyPair('ES256');
+  const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'first', alg: 'ES256', use: 'sig' };
+  let published = [jwk];
+  const issuer = await startServer((_request, response) => {
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ keys: published }));
+  });
+  const scene = await setScene(await startService());
+  const { service, app, connector } = scene;
+  const identity = { jwks: { issuer: 'https://id.example.com', audience: 'aud', jwksUrl: `${issuer.origin}/jwks` } };
+  await act(scene, 'editApp', { appId: app.id, identity }, 'EditAppPayload');
+  const claims = { iss: 'https://id.example.com', aud: 'aud', exp: 7200 };
+  const token = await signJwt(keys.privateKey, { alg: 'ES256', kid: 'first' }, claims, service.clock.now());
+  const { authorization = '' } = await app.backend('one');
+  const asUser = () =>
+    service.graphql('{ availableConnectors { id } }', {}, { authorization: `Bearer ${token}`, 'x-app-id': app.id });
+  const { http } = await listen(service);
+  const asBackend = async () => {
+    const query = `{ currentAppUserConnection(connectorId: "${connector.id}") { __typename } }`;
+    const headers = { authorization, 'on-behalf-of': `Bearer ${token}`, 'content-type': 'application/json' };
+    const answer = await fetch(http, { method: 'POST', headers, body: JSON.stringify({ query }) });
+    return answer.json();
+  };
+  expect((await asUser()).errors).toEqual([]);
+  const unconnected = { data: { currentAppUserConnection: { __typename: 'NotConnectedError' } } };
+  expect(await asBackend()).toEqual(unconnected);
+  expect(await asBackend()).toEqual(unconnected); // the second time by what is remembered
+
+  published = [{ ...jwk, kid: 'second', x: jwk.y ?? '', y: jwk.x ?? '' }];
+  const real = Date.now.bind(Date);
+  const later = vi.spyOn(Date, 'now').mockImplementation(() => real() + 11 * 60_000); // jose's own clock
+  onTestFinished(() => later.mockRestore());
+  service.clock.advance(11 * 60_000);
+  expect((await asUser()).errors[0]).toMatchObject({ extensions: { code: 'UNAUTHENTICATED' } });
+  expect(await asBackend()).toEqual({ data: { currentAppUserConnection: { __typename: 'UnauthenticatedError' } } });
 });
 
 /** A plain socket that has said who it is, with what it hears. */
