@@ -1,7 +1,9 @@
+import { fileURLToPath } from 'node:url';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
-import type { Cleanup } from './support/cleanup.ts';
+import { type Cleanup, createCleanup } from './support/cleanup.ts';
 import { personAt, storeConnections } from './support/connections.ts';
+import { type Served, startServer } from './support/instance.ts';
 import { inParallel, median, percentile, residentMiB, timed } from './support/measure.ts';
 import { compared, type Figure } from './support/report.ts';
 import { sized } from './support/scale.ts';
@@ -21,6 +23,7 @@ type Heard = number[][];
 
 /** An admin edits scopes on the first instance; every open page on every instance hears of it. Each subscriber is a person with a WebSocket. */
 export async function fanOut(cleanup: Cleanup): Promise<Figure[]> {
+  const floor = await memoryOfFloor();
   const stage = await setStage(cleanup, { instances, redisUrl: benchRedisUrl });
   const connector = await stage.addConnector();
   await storeConnections(stage, connector, subscribers);
@@ -30,9 +33,7 @@ export async function fanOut(cleanup: Cleanup): Promise<Figure[]> {
 
   await audience.grow(instances);
   const alone = await edit();
-  const residentBefore = await settledMiB(stage);
-  await audience.grow(subscribers);
-  const residentAfter = await settledMiB(stage);
+  const held = await heldBy(stage.instances, subscribers - instances, () => audience.grow(subscribers));
   const reader = await createReader(stage, connector);
   const quiet = await reader.during(() => new Promise((resolve) => setTimeout(resolve, readsForMs)));
   const together: Heard[] = [];
@@ -53,12 +54,9 @@ export async function fanOut(cleanup: Cleanup): Promise<Figure[]> {
       const base = index > 0 ? many[0] : few[0];
       return base ? compared(figure, base) : figure;
     }),
-    {
-      name: `memory of a subscriber who waits`,
-      value: ((residentAfter - residentBefore) * 1024) / (subscribers - instances),
-      unit: 'kB',
-      goal: 15,
-    },
+    floor,
+    { name: 'memory of a subscriber who waits', value: held, unit: 'kB', goal: 15 },
+    compared({ name: 'the same, beside graphql-ws', value: held, unit: 'kB' }, floor),
     quiet,
     compared(busy, quiet, 2),
     {
@@ -72,10 +70,64 @@ export async function fanOut(cleanup: Cleanup): Promise<Figure[]> {
 
 const settleMs = 15_000;
 
-/** What the instances hold in memory, once the work of opening is collected. */
-async function settledMiB(stage: Stage): Promise<number> {
-  await new Promise((resolve) => setTimeout(resolve, settleMs));
-  return stage.instances.reduce((sum, { pid }) => sum + residentMiB(pid), 0);
+/** What servers hold in memory for each of so many more subscribers, in kB, once the work of opening is collected. */
+async function heldBy(servers: readonly Served[], more: number, open: () => Promise<void>): Promise<number> {
+  const settled = async () => {
+    await new Promise((resolve) => setTimeout(resolve, settleMs));
+    return servers.reduce((sum, { pid }) => sum + residentMiB(pid), 0);
+  };
+  const before = await settled();
+  await open();
+  return (((await settled()) - before) * 1024) / more;
+}
+
+/** The memory of a subscriber of graphql-ws alone, as many of them as an instance has. */
+async function memoryOfFloor(): Promise<Figure> {
+  const cleanup = createCleanup();
+  try {
+    const program = fileURLToPath(new URL('peers/stream-floor.ts', import.meta.url));
+    const floor = await startServer(cleanup, ['--import', 'tsx', program], { PATH: process.env.PATH ?? '' });
+    const count = subscribers / instances;
+    const clients: Client[] = [];
+    cleanup.add(async () => {
+      for (const client of clients) await client.dispose();
+    });
+    const open = async () => void clients.push(await subscribe(floor.url, {}, 'any', () => {}));
+    await open(); // and whatever else a first one needs
+    const held = await heldBy([floor], count, () => inParallel(count, openingAtOnce, open));
+    return { name: 'memory of a subscriber of graphql-ws alone', value: held, unit: 'kB' };
+  } finally {
+    await cleanup.run();
+  }
+}
+
+/** Opens a WebSocket, subscribes on it, and waits for the first event. */
+async function subscribe(
+  url: string,
+  connectionParams: Record<string, string>,
+  connectorId: string,
+  onEvent: () => void,
+): Promise<Client> {
+  const client = createClient({
+    url: `${url.replace('http', 'ws')}/graphql`,
+    webSocketImpl: WebSocket,
+    connectionParams,
+    retryAttempts: 0,
+  });
+  await new Promise<void>((resolve, reject) => {
+    client.subscribe(
+      { query, variables: { connectorId } },
+      {
+        next() {
+          resolve();
+          onEvent();
+        },
+        error: (error) => reject(error instanceof Error ? error : new Error(JSON.stringify(error))),
+        complete: () => {},
+      },
+    );
+  });
+  return client;
 }
 
 const readsForMs = 10_000;
@@ -132,26 +184,8 @@ function createAudience(stage: Stage, connector: Connector): Audience {
 
   async function open(subscriber: number): Promise<void> {
     const instance = stage.instances[subscriber % instances] ?? stage.first;
-    const client = createClient({
-      url: `${instance.url.replace('http', 'ws')}/graphql`,
-      webSocketImpl: WebSocket,
-      connectionParams: await stage.browser(personAt(1 + subscriber)),
-      retryAttempts: 0,
-    });
-    clients.push(client);
-    await new Promise<void>((resolve, reject) => {
-      client.subscribe(
-        { query, variables: { connectorId: connector.id } },
-        {
-          next() {
-            resolve();
-            onEvent(subscriber);
-          },
-          error: (error) => reject(error instanceof Error ? error : new Error(JSON.stringify(error))),
-          complete: () => {},
-        },
-      );
-    });
+    const params = await stage.browser(personAt(1 + subscriber));
+    clients.push(await subscribe(instance.url, params, connector.id, () => onEvent(subscriber)));
   }
 
   return {
