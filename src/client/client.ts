@@ -198,8 +198,8 @@ export function createClient(options: ClientOptions): Client {
     } catch (error) {
       if (!(error instanceof PopupClosedError)) throw await withRemedy(error, connectorId);
       // a window that is cut off from this page, or closed before it told how it ended, may have connected all the same
-      const connection = await connectionOf(connectorId);
-      if (connection.connectedAt !== connectedBefore && connection.status === 'CONNECTED') return connection;
+      const connection = await connectionOf(connectorId).catch(() => null);
+      if (connection?.status === 'CONNECTED' && connection.connectedAt !== connectedBefore) return connection;
       error.connectorId = connectorId;
       throw error;
     }

@@ -1,4 +1,4 @@
-import { exportJWK, generateKeyPair } from 'jose';
+import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { field, startService } from '../support/harness.ts';
@@ -80,30 +80,42 @@ test('T16. a page of an origin that the app has given up hears no more', async (
   expect((await stream.nextResult())?.errors?.[0]).toMatchObject({ message: 'access-ended' });
 });
 
-test('40. an issuer whose keys cannot be fetched for the moment ends no stream, and refuses nobody for good', async () => {
+/** A scene whose app has identity tokens of an issuer with a JWKS, and one of them. The issuer answers these keys; null: it is busy. */
+async function setIssuer(keysNow: (jwk: JWK) => JWK[] | null): Promise<{ scene: Scene; token: string }> {
   const keys = await generateKeyPair('ES256');
   const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'first', alg: 'ES256', use: 'sig' };
-  let isDown = false;
-  const issuer = await startServer((_request, response) => {
-    response.statusCode = isDown ? 503 : 200;
+  const { origin } = await startServer((_request, response) => {
+    const published = keysNow(jwk);
+    response.statusCode = published ? 200 : 503;
     response.setHeader('content-type', 'application/json');
-    response.end(isDown ? 'busy' : JSON.stringify({ keys: [jwk] }));
+    response.end(published ? JSON.stringify({ keys: published }) : 'busy');
   });
   const scene = await setScene(await startService());
-  const { service, app, connector } = scene;
-  const identity = { jwks: { issuer: 'https://id.example.com', audience: 'aud', jwksUrl: `${issuer.origin}/jwks` } };
-  await act(scene, 'editApp', { appId: app.id, identity }, 'EditAppPayload');
+  const identity = { jwks: { issuer: 'https://id.example.com', audience: 'aud', jwksUrl: `${origin}/jwks` } };
+  await act(scene, 'editApp', { appId: scene.app.id, identity }, 'EditAppPayload');
   const claims = { iss: 'https://id.example.com', aud: 'aud', exp: 7200 };
-  const token = await signJwt(keys.privateKey, { alg: 'ES256', kid: 'first' }, claims, service.clock.now());
+  const header = { alg: 'ES256', kid: 'first' };
+  return { scene, token: await signJwt(keys.privateKey, header, claims, scene.service.clock.now()) };
+}
+
+/** For the service and for jose, which has a clock of its own. */
+function elevenMinutesLater({ clock }: Scene['service']): void {
+  const real = Date.now.bind(Date);
+  const later = vi.spyOn(Date, 'now').mockImplementation(() => real() + 11 * 60_000);
+  onTestFinished(() => later.mockRestore());
+  clock.advance(11 * 60_000);
+}
+
+test('40. an issuer whose keys cannot be fetched for the moment ends no stream, and refuses nobody for good', async () => {
+  let isDown = false;
+  const { scene, token } = await setIssuer((jwk) => (isDown ? null : [jwk]));
+  const { service, app, connector } = scene;
   const headers = { authorization: `Bearer ${token}`, 'x-app-id': app.id };
   const { ws } = await listen(service);
   const stream = openWebSocket(ws, headers, connector.id);
   expect(await stream.next()).toMatchObject({ status: 'NOT_CONNECTED' });
 
-  const real = Date.now.bind(Date);
-  const later = vi.spyOn(Date, 'now').mockImplementation(() => real() + 11 * 60_000); // what is kept of the keys is too old
-  onTestFinished(() => later.mockRestore());
-  service.clock.advance(11 * 60_000);
+  elevenMinutesLater(service); // what is kept of the keys is too old
   isDown = true;
   await setPlan(scene, 'FREE');
   const refused = await service.graphql('{ availableConnectors { id } }', {}, headers);
@@ -114,19 +126,11 @@ test('40. an issuer whose keys cannot be fetched for the moment ends no stream, 
 });
 
 test('40. an identity token whose key the issuer has withdrawn is good for ten minutes at most, for users and for backend functions', async () => {
-  const keys = await generateKeyPair('ES256');
-  const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'first', alg: 'ES256', use: 'sig' };
-  let published = [jwk];
-  const issuer = await startServer((_request, response) => {
-    response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify({ keys: published }));
-  });
-  const scene = await setScene(await startService());
+  let isWithdrawn = false;
+  const { scene, token } = await setIssuer((jwk) => [
+    isWithdrawn ? { ...jwk, kid: 'second', x: jwk.y ?? '', y: jwk.x ?? '' } : jwk,
+  ]);
   const { service, app, connector } = scene;
-  const identity = { jwks: { issuer: 'https://id.example.com', audience: 'aud', jwksUrl: `${issuer.origin}/jwks` } };
-  await act(scene, 'editApp', { appId: app.id, identity }, 'EditAppPayload');
-  const claims = { iss: 'https://id.example.com', aud: 'aud', exp: 7200 };
-  const token = await signJwt(keys.privateKey, { alg: 'ES256', kid: 'first' }, claims, service.clock.now());
   const { authorization = '' } = await app.backend('one');
   const asUser = () =>
     service.graphql('{ availableConnectors { id } }', {}, { authorization: `Bearer ${token}`, 'x-app-id': app.id });
@@ -142,11 +146,8 @@ test('40. an identity token whose key the issuer has withdrawn is good for ten m
   expect(await asBackend()).toEqual(unconnected);
   expect(await asBackend()).toEqual(unconnected); // the second time by what is remembered
 
-  published = [{ ...jwk, kid: 'second', x: jwk.y ?? '', y: jwk.x ?? '' }];
-  const real = Date.now.bind(Date);
-  const later = vi.spyOn(Date, 'now').mockImplementation(() => real() + 11 * 60_000); // jose's own clock
-  onTestFinished(() => later.mockRestore());
-  service.clock.advance(11 * 60_000);
+  isWithdrawn = true;
+  elevenMinutesLater(service);
   expect((await asUser()).errors[0]).toMatchObject({ extensions: { code: 'UNAUTHENTICATED' } });
   expect(await asBackend()).toEqual({ data: { currentAppUserConnection: { __typename: 'UnauthenticatedError' } } });
 });
