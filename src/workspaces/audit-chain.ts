@@ -1,6 +1,6 @@
 import type { Keyring } from '../crypto/keyring.ts';
 import { open, SealError, seal } from '../crypto/seal.ts';
-import type { AuditEvent } from '../db/generated/prisma/client.ts';
+import type { UnsealedAuditEvent } from './audit-store.ts';
 import { Secret, sha256Hex } from '../lib/secret.ts';
 
 /** A place in a chain: the row's number, and its hash, which stands for all rows up to it. */
@@ -28,7 +28,7 @@ export const checkpointOwner = (workspaceId: string) => ({
 });
 
 /** The hash of a row that stands behind another: over that one's hash, its own number, and everything it tells. */
-export function linkHash(previous: ChainLink, event: Omit<AuditEvent, 'sequence' | 'hash'>): string {
+export function linkHash(previous: ChainLink, event: UnsealedAuditEvent): string {
   const { id, workspaceId, at, act, outcome, actorKind, actor, appId, connectorId, connectionId, targetId } = event;
   const place = [previous.hash, String(previous.sequence + 1n)];
   const row = [id, workspaceId, at.toISOString(), act, outcome, actorKind, actor, appId, connectorId, connectionId];
