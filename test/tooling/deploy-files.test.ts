@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { variables } from '../../src/config.ts';
 
@@ -34,6 +36,25 @@ test('the image: what the Dockerfile copies is there and let through, and it run
   expect(last).toMatch(/^USER node$/m);
   expect(last).toMatch(/^HEALTHCHECK /m);
   expect(dockerfile).toContain('npm ci --omit=dev --omit=optional');
+});
+
+test('the image: its build finds all it needs among the files that are let through', () => {
+  const context = mkdtempSync(join(tmpdir(), 'image-'));
+  onTestFinished(() => rmSync(context, { recursive: true }));
+  const lines = read('.dockerignore').trim().split('\n');
+  const ignored = new Set(lines.filter((line) => !line.startsWith('!')));
+  const through = lines.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
+  for (const path of readdirSync(root)) {
+    if (!through.includes(path)) continue;
+    cpSync(join(root, path), join(context, path), {
+      recursive: true,
+      filter: (source) => !ignored.has(relative(root, source)),
+    });
+  }
+  symlinkSync(join(root, 'node_modules'), join(context, 'node_modules'));
+  const { status, stdout, stderr } = spawnSync('npm', ['run', 'build'], { cwd: context, encoding: 'utf8' });
+  expect([status, status === 0 ? '' : stdout + stderr]).toEqual([0, '']);
+  for (const path of ['dist/main.js', 'dist/migrate.js']) expect(existsSync(join(context, path))).toBe(true);
 });
 
 test('compose.yaml: its services name only variables that the service reads, files that are there, and one another', () => {
