@@ -1,10 +1,12 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import { type Cleanup, createCleanup } from './support/cleanup.ts';
 import { personAt, storeConnections } from './support/connections.ts';
 import { type Served, startServer } from './support/instance.ts';
-import { inParallel, median, percentile, residentMiB, timed } from './support/measure.ts';
+import { inParallel, median, percentile, residentMiB } from './support/measure.ts';
 import { compared, type Figure } from './support/report.ts';
 import { sized } from './support/scale.ts';
 import { benchRedisUrl, type Connector, type Stage, scopes, setStage } from './support/stage.ts';
@@ -34,7 +36,7 @@ export async function fanOut(cleanup: Cleanup): Promise<Figure[]> {
   await audience.grow(instances);
   const alone = await edit();
   const held = await heldBy(stage.instances, subscribers - instances, () => audience.grow(subscribers));
-  const reader = await createReader(stage, connector);
+  const reader = await createReader(cleanup, stage, connector);
   const quiet = await reader.during(() => new Promise((resolve) => setTimeout(resolve, readsForMs)));
   const together: Heard[] = [];
   const busy = await reader.during(async () => void together.push(...(await edit())));
@@ -133,18 +135,20 @@ async function subscribe(
 const readsForMs = 10_000;
 
 /** A backend that reads one token after the other, beside whatever else is done. */
-async function createReader(stage: Stage, connector: Connector) {
-  const headers = await stage.backend(connector.connectedPerson);
+async function createReader(cleanup: Cleanup, stage: Stage, connector: Connector) {
+  const headers = JSON.stringify(await stage.backend(connector.connectedPerson));
   const body = JSON.stringify({ query: outdatedToo, variables: { connectorId: connector.id } });
+  const program = fileURLToPath(new URL('support/reader.ts', import.meta.url));
+  const reader = fork(program, [stage.first.url, headers, body], { execArgv: ['--import', 'tsx'] });
+  cleanup.add(async () => void reader.kill());
+  const died = once(reader, 'exit').then(() => Promise.reject(new Error('The reader ended before its time.')));
+  died.catch(() => {}); // at the end it is killed
   return {
     async during(act: () => Promise<void>): Promise<Figure> {
-      const takenMs: number[] = [];
-      let isOver = false;
-      const over = act().finally(() => {
-        isOver = true;
-      });
-      while (!isOver) takenMs.push(await timed(() => stage.first.send(body, headers)));
-      await over;
+      reader.send('begin');
+      await act();
+      reader.send('end');
+      const [takenMs] = (await Promise.race([once(reader, 'message'), died])) as [number[]];
       const meanwhile = takenMs.length.toLocaleString('en');
       return { name: `token read beside, p99 of ${meanwhile}`, value: percentile(takenMs, 0.99), unit: 'ms' };
     },
