@@ -100,41 +100,46 @@ const asObject = (table: Table) =>
   `json_build_object(${readColumns[table].map((column) => `'${column}', ${table}."${column}"`).join(', ')})`;
 
 /**
- * All that token reads must know, their callers' keys included. JSON, because its one column is described and parsed in less time
- * than forty; LATERAL with LIMIT, so that each read seeks its rows by their ids whatever the tables' sizes are thought to be.
+ * All that token reads must know, their callers' keys included. Those of one batch mostly share a connector and a caller, which are
+ * told once, by whoever leads. JSON, because one column is described and parsed in less time than forty; as subselects, so that
+ * each read seeks its rows by their ids whatever the tables' sizes are thought to be.
  */
 const findForReads = {
   name: 'token-reads',
   text: `
-    SELECT asked.place, found.row
-    FROM jsonb_to_recordset($1::jsonb)
-      AS asked(place int, "connectorId" text, "workspaceId" text, "connectionId" text, "appKeyId" text)
-    CROSS JOIN LATERAL (
-      SELECT json_build_object(
-        'connector', ${asObject('connector')},
-        'connection', CASE WHEN connection.id IS NOT NULL THEN ${asObject('connection')} END,
-        'credential', CASE WHEN credential."connectionId" IS NOT NULL THEN ${asObject('credential')} END,
-        'plan', workspace.plan,
-        'isOff', EXISTS (SELECT FROM provider_availability off WHERE off."workspaceId" = connector."workspaceId"
-          AND off."providerKey" = connector."providerKey" AND off.kind = connector.kind),
-        'appAsOf', (SELECT app."updatedAt" FROM app_key JOIN app ON app.id = app_key."appId"
-          WHERE app_key.id = asked."appKeyId" AND app_key."revokedAt" IS NULL AND app."deletedAt" IS NULL)
-      ) AS row
-      FROM connector
-      JOIN workspace ON workspace.id = connector."workspaceId"
-      LEFT JOIN connection ON connection.id = asked."connectionId" AND connection."connectorId" = connector.id
-      LEFT JOIN credential ON credential."connectionId" = connection.id
-      WHERE connector.id = asked."connectorId" AND connector."workspaceId" = asked."workspaceId"
-      LIMIT 1
-    ) found`,
+    SELECT place,
+      CASE WHEN leads THEN (
+        SELECT json_build_object(
+          'connector', ${asObject('connector')},
+          'plan', workspace.plan,
+          'isOff', EXISTS (SELECT FROM provider_availability off WHERE off."workspaceId" = connector."workspaceId"
+            AND off."providerKey" = connector."providerKey" AND off.kind = connector.kind),
+          'appAsOf', (SELECT app."updatedAt" FROM app_key JOIN app ON app.id = app_key."appId"
+            WHERE app_key.id = asked."appKeyId" AND app_key."revokedAt" IS NULL AND app."deletedAt" IS NULL)
+        )
+        FROM connector JOIN workspace ON workspace.id = connector."workspaceId"
+        WHERE connector.id = asked."connectorId" AND connector."workspaceId" = asked."workspaceId"
+      ) END AS connector,
+      (
+        SELECT json_build_object(
+          'connection', ${asObject('connection')},
+          'credential', CASE WHEN credential."connectionId" IS NOT NULL THEN ${asObject('credential')} END
+        )
+        FROM connection LEFT JOIN credential ON credential."connectionId" = connection.id
+        WHERE connection.id = asked."connectionId" AND connection."connectorId" = asked."connectorId"
+      ) AS connection
+    FROM jsonb_to_recordset($1::jsonb) AS asked(
+      place int, leads boolean, "connectorId" text, "workspaceId" text, "connectionId" text, "appKeyId" text
+    )`,
 };
 
 type Json = Record<string, unknown>;
 
 interface FoundJson {
   place: number;
-  row: Record<'connector', Json> &
-    Record<'connection' | 'credential', Json | null> & { plan: Plan; isOff: boolean; appAsOf: string | null };
+  /** Null where there is none, or another read of the batch leads. */
+  connector: { connector: Json; plan: Plan; isOff: boolean; appAsOf: string | null } | null;
+  connection: { connection: Json; credential: Json | null } | null;
 }
 
 const mostReadsAtOnce = 100;
@@ -143,11 +148,20 @@ const mostReadsAtOnce = 100;
 export function createFindForRead(readPrepared: ReadPrepared): FindForRead {
   const reads = new DataLoader<ReadKey, FoundForRead | null>(
     async (keys) => {
-      const asked = keys.map((key, place) => ({ place, ...key }));
-      const found = await readPrepared<FoundJson>(findForReads, [JSON.stringify(asked)]);
-      const answers: (FoundForRead | null)[] = keys.map(() => null);
-      for (const { place, row } of found) answers[place] = foundForRead(row);
-      return answers;
+      const leaders = new Map<string, number>();
+      const asked = keys.map((key, place) => {
+        const shared = `${key.connectorId} ${key.workspaceId} ${key.appKeyId}`;
+        const leader = leaders.get(shared) ?? place;
+        leaders.set(shared, leader);
+        return { place, leader, leads: leader === place, ...key };
+      });
+      const rows: FoundJson[] = [];
+      for (const row of await readPrepared<FoundJson>(findForReads, [JSON.stringify(asked)])) rows[row.place] = row;
+      const connectors = rows.map(({ connector }) => connector && connectorForRead(connector));
+      return asked.map(({ place, leader }) => {
+        const connector = connectors[leader];
+        return connector ? { ...connector, ...connectionForRead(rows[place]?.connection ?? null) } : null;
+      });
     },
     // once all sockets that have something to say were listened to
     { cache: false, maxBatchSize: mostReadsAtOnce, batchScheduleFn: setImmediate },
@@ -155,14 +169,20 @@ export function createFindForRead(readPrepared: ReadPrepared): FindForRead {
   return (key) => reads.load(key);
 }
 
-function foundForRead({ connector, connection, credential, plan, isOff, appAsOf }: FoundJson['row']): FoundForRead {
+function connectorForRead({ connector, plan, isOff, appAsOf }: NonNullable<FoundJson['connector']>) {
   const read = withInstants<Omit<ReadConnector, 'workspace'>>('connector', connector);
   const { providerKey, kind } = read;
   return {
     connector: { ...read, workspace: { plan, switchedOff: isOff ? [{ providerKey, kind }] : [] } },
+    appAsOf: appAsOf === null ? null : new Date(appAsOf),
+  };
+}
+
+function connectionForRead(found: FoundJson['connection']): Pick<ConnectionRow, 'connection' | 'credential'> {
+  const { connection = null, credential = null } = found ?? {};
+  return {
     connection: connection && withInstants<ReadConnection>('connection', connection),
     credential: credential && withInstants<ReadCredential>('credential', credential),
-    appAsOf: appAsOf === null ? null : new Date(appAsOf),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type DocumentNode, execute, Kind, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
+import { type DocumentNode, Kind, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
+import type { CompiledQuery } from 'graphql-jit';
 import { LRUCache } from 'lru-cache';
 import { AmbiguousProviderError } from '../connections/errors.ts';
 import { asCurrentCaller, type Features, type GraphqlContext } from '../graphql/context.ts';
@@ -38,7 +39,8 @@ export type TokenReadRoute = (
 
 /** A valid operation that reads tokens only. */
 interface Plan {
-  document: DocumentNode;
+  /** Compiled: most fields of an answer are there already, and executing them one by one took a third of its objects. */
+  run: CompiledQuery['query'];
   name: string | null;
   /** Its root fields. */
   operation: string | null;
@@ -67,16 +69,18 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
   const { schema, parse, validate } = deps.yoga.getEnveloped({} as never);
 
   /** Null where the document is not valid, or does more than to read tokens. */
-  function planOf(query: string): Plan | null {
-    const kept = plans.get(query);
-    if (kept) return kept.plan;
-    let plan: Plan | null = null;
+  async function planOf(query: string): Promise<Plan | null> {
     if (deps.trusted?.has(query) === false) return null;
+    let plan: Plan | null = null;
     try {
       const document = parse(query);
       const operation = onlyTokenRead(document);
-      if (operation && validate(schema, document).length === 0)
-        plan = { document, name: operation.name?.value ?? null, operation: rootFieldsOf(document) };
+      if (operation && validate(schema, document).length === 0) {
+        const { compileQuery, isCompiledQuery } = await import('graphql-jit'); // not before somebody reads a token
+        const compiled = compileQuery(schema, document);
+        const run = isCompiledQuery(compiled) ? compiled.query : null;
+        plan = run && { run, name: operation.name?.value ?? null, operation: rootFieldsOf(document) };
+      }
     } catch {
       // the usual way says what is wrong with it
     }
@@ -100,7 +104,9 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     exchange: Exchange,
   ): Promise<Answer | null> {
     const operation = readOperation(body);
-    const plan = operation && planOf(operation.query);
+    if (!operation) return null;
+    const kept = plans.get(operation.query);
+    const plan = kept ? kept.plan : await planOf(operation.query);
     if (!plan || (operation.operationName !== null && operation.operationName !== plan.name)) return null;
     const contextValue: GraphqlContext = {
       ...(await callerOf(request, exchange)),
@@ -109,8 +115,7 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
       request: { origin: null, secFetchSite: null, address: null },
       setCookie: () => {},
     };
-    const { document } = plan;
-    const result = await execute({ schema, document, contextValue, variableValues: operation.variables });
+    const result = await plan.run(undefined, contextValue, operation.variables);
     if (result.errors) return null;
     exchange.operation = plan.operation;
     exchange.outcome ??= 'OK';

@@ -1,6 +1,6 @@
 import { PGlite } from '@electric-sql/pglite';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { createTestApp, field, type Service, startService, type TestApp } from '../support/harness.ts';
+import { createTestApp, createWorkspace, field, type Service, startService, type TestApp } from '../support/harness.ts';
 import { disconnectAppUser } from '../support/journey.ts';
 import { connectUser, deleteConnector, editConnector, type Scene, setPlan, setScene } from '../support/scene.ts';
 
@@ -81,6 +81,36 @@ describe('a backend function that only reads a token', () => {
     expect(statements.filter((statement) => /app_key|FROM connector\b|"connection"/.test(statement))).toEqual([
       expect.stringContaining('appAsOf'),
     ]);
+  });
+
+  test('32. gets its own answer where many ask at once, whoever shares the round trip with it', async () => {
+    const { scene, post } = await listening();
+    const { app, connector, service, workspace } = scene;
+    await connectUser(scene, 'two', 'green');
+    const second = await createTestApp(service, workspace, []);
+    const foreign = await createTestApp(service, await createWorkspace(service), []);
+    const nowhere = 'Connector_00000000-0000-4000-8000-000000000000';
+    const asked: [headers: Headers, id: string][] = [
+      [await foreign.backend('one'), connector.id],
+      [await app.backend('one'), connector.id],
+      [await app.backend('two'), connector.id],
+      [await app.backend('three'), connector.id],
+      [await second.backend('one'), connector.id],
+      [await app.backend('one'), nowhere],
+      [await foreign.backend('two'), connector.id],
+      [await app.backend('one'), connector.id],
+    ];
+    const ask = ([headers, id]: [Headers, string]) => post({ query, variables: { id } }, headers);
+    const alone: unknown[] = [];
+    for (const one of asked) alone.push(await ask(one));
+    const said = alone.map((answer) => {
+      const { body } = answer as { body: { data: { currentAppUserConnection: { code?: string } } } };
+      return body.data.currentAppUserConnection.code ?? OK;
+    });
+    expect(said).toEqual(['NOT_FOUND', OK, OK, 'NOT_CONNECTED', 'NOT_CONNECTED', 'NOT_FOUND', 'NOT_FOUND', OK]);
+    expect(alone[1]).not.toEqual(alone[2]);
+    expect(await Promise.all(asked.map(ask))).toEqual(alone);
+    expect(await Promise.all(asked.toReversed().map(ask))).toEqual(alone.toReversed());
   });
 
   test('32. is refused from the moment its key is revoked, its app deleted, or its identity settings changed', async () => {
@@ -213,6 +243,22 @@ describe('a backend function that only reads a token', () => {
       {
         query:
           'fragment F on CurrentAppUserConnection { tokenType } query ($id: ID!) { currentAppUserConnection(connectorId: $id) { __typename ...F } }',
+        variables,
+      },
+      {
+        query: `query ($id: ID! = "x", $with: Boolean! = false, $seconds: Int) {
+          first: currentAppUserConnection(connectorId: $id, minValiditySeconds: $seconds) { __typename
+            ... on CurrentAppUserConnection @include(if: $with) { tokenType }
+            ... on CurrentAppUserConnection { kind: tokenType grantedScopes @skip(if: $with) connection { account { email } requestedScopes } } }
+          second: currentAppUserConnection(connectorId: "x") { ... on UserError { code } } }`,
+        variables: { ...variables, with: true },
+      },
+      { query: query.replace('ID!', 'ID! = "x"') },
+      {
+        query: query.replace(
+          'tokenType',
+          'tokenType connection { connectedAt connectionConfig { name } missingScopes }',
+        ),
         variables,
       },
       { query: '{ ...F } fragment F on Query { currentAppUserConnection(connectorId: "x") { __typename } }' },
