@@ -4,9 +4,11 @@ import { fileURLToPath } from 'node:url';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import { type Cleanup, createCleanup } from './support/cleanup.ts';
+import { startFloor } from './support/floor.ts';
 import { personAt, storeConnections } from './support/connections.ts';
 import { type Served, startServer } from './support/instance.ts';
 import { inParallel, median, percentile, residentMiB } from './support/measure.ts';
+import type { Target } from './support/reader.ts';
 import { compared, type Figure } from './support/report.ts';
 import { sized } from './support/scale.ts';
 import { benchRedisUrl, type Connector, type Stage, scopes, setStage } from './support/stage.ts';
@@ -59,8 +61,10 @@ export async function fanOut(cleanup: Cleanup): Promise<Figure[]> {
     floor,
     { name: 'memory of a subscriber who waits', value: held, unit: 'kB', goal: 15 },
     compared({ name: 'the same, beside graphql-ws', value: held, unit: 'kB' }, floor),
-    quiet,
-    compared(busy, quiet, 2),
+    quiet.read,
+    compared(busy.read, quiet.read, 2),
+    quiet.floor,
+    compared(busy.floor, quiet.floor),
     {
       name: `subscribers who never heard, in ${alone.length + together.length} edits`,
       value: unheard,
@@ -134,23 +138,31 @@ async function subscribe(
 
 const readsForMs = 10_000;
 
-/** A backend that reads one token after the other, beside whatever else is done. */
+/** A backend that reads one token after the other, of the service and of the floor in turns, beside whatever else is done. */
 async function createReader(cleanup: Cleanup, stage: Stage, connector: Connector) {
-  const headers = JSON.stringify(await stage.backend(connector.connectedPerson));
+  const headers = { 'content-type': 'application/json', ...(await stage.backend(connector.connectedPerson)) };
+  const { url } = await startFloor(cleanup, stage, connector.id);
   const body = JSON.stringify({ query: outdatedToo, variables: { connectorId: connector.id } });
+  const targets: Target[] = [
+    { url: stage.first.url, path: '/graphql', headers, body },
+    { url, path: '/', headers, body: '{}' },
+  ];
   const program = fileURLToPath(new URL('support/reader.ts', import.meta.url));
-  const reader = fork(program, [stage.first.url, headers, body], { execArgv: ['--import', 'tsx'] });
+  const reader = fork(program, [JSON.stringify(targets)], { execArgv: ['--import', 'tsx'] });
   cleanup.add(async () => void reader.kill());
   const died = once(reader, 'exit').then(() => Promise.reject(new Error('The reader ended before its time.')));
   died.catch(() => {}); // at the end it is killed
   return {
-    async during(act: () => Promise<void>): Promise<Figure> {
+    async during(act: () => Promise<void>): Promise<{ read: Figure; floor: Figure }> {
       reader.send('begin');
       await act();
       reader.send('end');
-      const [takenMs] = (await Promise.race([once(reader, 'message'), died])) as [number[]];
-      const meanwhile = takenMs.length.toLocaleString('en');
-      return { name: `token read beside, p99 of ${meanwhile}`, value: percentile(takenMs, 0.99), unit: 'ms' };
+      const [taken] = (await Promise.race([once(reader, 'message'), died])) as [[number[], number[]]];
+      const p99 = (what: string, takenMs: number[]): Figure => {
+        const meanwhile = takenMs.length.toLocaleString('en');
+        return { name: `${what} beside, p99 of ${meanwhile}`, value: percentile(takenMs, 0.99), unit: 'ms' };
+      };
+      return { read: p99('token read', taken[0]), floor: p99('floor', taken[1]) };
     },
   };
 }

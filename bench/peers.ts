@@ -1,16 +1,15 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { createClientFromRequest } from '../src/client/server.ts';
-import { idOf } from '../src/lib/global-id.ts';
 import { startBetterAuth } from './support/better-auth.ts';
 import type { Cleanup } from './support/cleanup.ts';
 import { personAt, storeConnections, tokenOf } from './support/connections.ts';
-import { type Served, startServer } from './support/instance.ts';
+import { startFloor } from './support/floor.ts';
+import type { Served } from './support/instance.ts';
 import { type Answered, type Asked, load } from './support/load.ts';
 import { inParallel, median, percentile, residentMiB, timed } from './support/measure.ts';
 import { compared, type Figure } from './support/report.ts';
 import { sized } from './support/scale.ts';
-import { benchIdentity, setStage, type Stage } from './support/stage.ts';
+import { setStage } from './support/stage.ts';
 import { tokenReadBody } from './support/token-read.ts';
 
 const connections = sized(10_000, 1_000);
@@ -174,18 +173,4 @@ function byLibrary(read: (person: number) => Promise<{ accessToken: string }>): 
     );
     return { takenMs, perSecond: (count * 1000) / tookMs };
   };
-}
-
-function startFloor(cleanup: Cleanup, stage: Stage, connectorId: string): Promise<Served> {
-  const { issuer, audience } = benchIdentity;
-  return startServer(cleanup, ['--import', 'tsx', fileURLToPath(new URL('peers/floor.ts', import.meta.url))], {
-    PATH: process.env.PATH ?? '',
-    NODE_ENV: 'production',
-    DATABASE_URL: stage.database.url,
-    KEY: stage.keyring.active.key.toString('base64'),
-    IDENTITY_KEY: Buffer.from(stage.identityKey).toString('base64url'),
-    IDENTITY_ISSUER: issuer,
-    IDENTITY_AUDIENCE: audience,
-    CONNECTOR_ID: idOf('Connector', connectorId) ?? '',
-  });
 }

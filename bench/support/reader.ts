@@ -1,36 +1,38 @@
 import { Pool } from 'undici';
 import { timed } from './measure.ts';
 
-/**
- * A backend that asks for the same thing one time after the other, in a process of its own: beside a crowd it waits for the
- * service, not for the crowd. Started by `fork` with an address, and headers and a body as JSON; it begins and ends at a message
- * each, and answers the second with what each request took, in milliseconds.
- */
-const [url = '', headers = '{}', body = ''] = process.argv.slice(2);
-const pool = new Pool(url, { connections: 1 });
-const request = {
-  path: '/graphql',
-  method: 'POST',
-  headers: { 'content-type': 'application/json', ...(JSON.parse(headers) as Record<string, string>) },
-  body,
-} as const;
-
-async function ask(): Promise<void> {
-  const answer = await pool.request(request);
-  const text = await answer.body.text();
-  if (answer.statusCode !== 200 || text.includes('"errors"')) throw new Error(`${answer.statusCode}: ${text}`);
+/** What a reader asks, and of whom. */
+export interface Target {
+  url: string;
+  path: string;
+  headers: Record<string, string>;
+  body: string;
 }
 
-let takenMs: number[] | null = null;
+/**
+ * Asks each of some targets in turns, one request after the other, in a process of its own: beside a crowd it waits for the servers,
+ * not for the crowd. Started by `fork` with the targets as JSON; it begins and ends at a message each, and answers the second with
+ * what each request took, in milliseconds, by target.
+ */
+const targets = (JSON.parse(process.argv[2] ?? '[]') as Target[]).map(({ url, ...request }) => {
+  const pool = new Pool(url, { connections: 1 });
+  return async () => {
+    const answer = await pool.request({ method: 'POST', ...request });
+    const text = await answer.body.text();
+    if (answer.statusCode !== 200 || text.includes('"errors"')) throw new Error(`${answer.statusCode}: ${text}`);
+  };
+});
+
+let takenMs: number[][] | null = null;
 process.on('message', () => {
   if (takenMs) {
     process.send?.(takenMs);
     takenMs = null;
     return;
   }
-  const taken: number[] = [];
+  const taken = targets.map((): number[] => []);
   takenMs = taken;
   void (async () => {
-    while (takenMs === taken) taken.push(await timed(ask));
+    while (takenMs === taken) for (const [index, ask] of targets.entries()) taken[index]?.push(await timed(ask));
   })();
 });

@@ -207,8 +207,8 @@ export interface WatchDeps {
 /** How long readings are gathered that follow one change: it may wake thousands of streams at once. */
 const gatherMs = 5;
 const mostReadings = 100;
-/** How many streams read, or tell, at a turn of the event loop: some milliseconds of work. */
-const streamsPerTurn = 32;
+/** How many streams read, or tell, at a turn of the event loop: about a millisecond of work. */
+const streamsPerTurn = 8;
 /** After how long a reading that failed is tried again: longer each time, up to the other. */
 const shortestRereadMs = 1_000;
 const longestRereadMs = 30_000;

@@ -1,5 +1,3 @@
-import { EventEmitter } from 'node:events';
-
 /** What a change concerns: one connection, all of a connector, or all of a workspace. Ids only, never data. */
 export type StatusTopic = { connectionId: string } | { connectorId: string } | { workspaceId: string };
 
@@ -29,11 +27,12 @@ const name = (topic: StatusTopic) => Object.entries(topic).flat().join(':');
 
 /** Events within this process. */
 export function createStatusEvents(): StatusEvents {
-  const emitter = new EventEmitter().setMaxListeners(0);
+  // thousands may listen to one topic, and leave together: an EventEmitter would look each of them up in a list
+  const listeners = new Map<string, Set<() => void>>();
   const subscriptions = new Set<StatusSubscription & { recover(): void }>();
   return {
     publish: (topic) => {
-      emitter.emit(name(topic));
+      for (const listener of listeners.get(name(topic)) ?? []) listener();
     },
     subscribe(topics) {
       let pending: Wake | null = null;
@@ -45,7 +44,7 @@ export function createStatusEvents(): StatusEvents {
       };
       const onEvent = () => happen('changed');
       const names = topics.map(name);
-      for (const topic of names) emitter.on(topic, onEvent);
+      for (const topic of names) listeners.set(topic, (listeners.get(topic) ?? new Set()).add(onEvent));
       const subscription = {
         async next() {
           if (!pending) {
@@ -62,7 +61,11 @@ export function createStatusEvents(): StatusEvents {
         recover: () => happen('recovered'),
         close() {
           subscriptions.delete(subscription);
-          for (const topic of names) emitter.off(topic, onEvent);
+          for (const topic of names) {
+            const others = listeners.get(topic);
+            others?.delete(onEvent);
+            if (others?.size === 0) listeners.delete(topic);
+          }
           happen('closed');
         },
       };
