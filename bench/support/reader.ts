@@ -23,16 +23,14 @@ const targets = (JSON.parse(process.argv[2] ?? '[]') as Target[]).map(({ url, ..
   };
 });
 
-let takenMs: number[][] | null = null;
+let isOver = true;
 process.on('message', () => {
-  if (takenMs) {
-    process.send?.(takenMs);
-    takenMs = null;
-    return;
-  }
-  const taken = targets.map((): number[] => []);
-  takenMs = taken;
-  void (async () => {
-    while (takenMs === taken) for (const [index, ask] of targets.entries()) taken[index]?.push(await timed(ask));
-  })();
+  isOver = !isOver;
+  if (!isOver) void readUntilOver();
 });
+
+async function readUntilOver(): Promise<void> {
+  const takenMs = targets.map((): number[] => []);
+  while (!isOver) for (const [index, ask] of targets.entries()) takenMs[index]?.push(await timed(ask));
+  process.send?.(takenMs);
+}

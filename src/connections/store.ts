@@ -148,17 +148,18 @@ const mostReadsAtOnce = 100;
 export function createFindForRead(readPrepared: ReadPrepared): FindForRead {
   const reads = new DataLoader<ReadKey, FoundForRead | null>(
     async (keys) => {
-      const leaders = new Map<string, number>();
-      const asked = keys.map((key, place) => {
-        const shared = `${key.connectorId} ${key.workspaceId} ${key.appKeyId}`;
-        const leader = leaders.get(shared) ?? place;
-        leaders.set(shared, leader);
-        return { place, leader, leads: leader === place, ...key };
+      const firsts = new Map<string, number>();
+      const leaders = keys.map(({ connectorId, workspaceId, appKeyId }, place) => {
+        const shared = `${connectorId} ${workspaceId} ${appKeyId}`;
+        const leader = firsts.get(shared) ?? place;
+        firsts.set(shared, leader);
+        return leader;
       });
+      const asked = keys.map((key, place) => ({ place, leads: leaders[place] === place, ...key }));
       const rows: FoundJson[] = [];
       for (const row of await readPrepared<FoundJson>(findForReads, [JSON.stringify(asked)])) rows[row.place] = row;
       const connectors = rows.map(({ connector }) => connector && connectorForRead(connector));
-      return asked.map(({ place, leader }) => {
+      return leaders.map((leader, place) => {
         const connector = connectors[leader];
         return connector ? { ...connector, ...connectionForRead(rows[place]?.connection ?? null) } : null;
       });

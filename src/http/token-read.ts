@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type DocumentNode, Kind, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
-import type { CompiledQuery } from 'graphql-jit';
+import { type DocumentNode, execute, Kind, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { AmbiguousProviderError } from '../connections/errors.ts';
 import { asCurrentCaller, type Features, type GraphqlContext } from '../graphql/context.ts';
@@ -39,8 +38,7 @@ export type TokenReadRoute = (
 
 /** A valid operation that reads tokens only. */
 interface Plan {
-  /** Compiled: most fields of an answer are there already, and executing them one by one took a third of its objects. */
-  run: CompiledQuery['query'];
+  document: DocumentNode;
   name: string | null;
   /** Its root fields. */
   operation: string | null;
@@ -60,27 +58,26 @@ const graphqlJson = 'application/graphql-response+json; charset=utf-8';
 
 /**
  * The straight way for what stands in front of every call to a provider: a backend function's operation that does nothing but
- * read tokens, and the REST routes that do the same. Schema, validation, resolvers and rules are those of every other operation; left out are the fetch API in
- * between, and looking up again who is calling, which the read's one statement does. Whatever is not plain success goes the
- * usual way, and is answered there.
+ * read tokens, and the REST routes that do the same. Schema, validation, execution, resolvers and rules are those of every other
+ * operation; left out are the fetch API in between, and looking up again who is calling, which the read's one statement does.
+ * Whatever is not plain success goes the usual way, and is answered there. Nothing compiles the operations: graphql-jit 0.8.9 makes
+ * code of a document's strings, and a caller's string ran as such.
  */
 export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
   const plans = new LRUCache<string, { plan: Plan | null }>({ max: maxPlans });
   const { schema, parse, validate } = deps.yoga.getEnveloped({} as never);
 
   /** Null where the document is not valid, or does more than to read tokens. */
-  async function planOf(query: string): Promise<Plan | null> {
-    if (deps.trusted?.has(query) === false) return null;
+  function planOf(query: string): Plan | null {
+    const kept = plans.get(query);
+    if (kept) return kept.plan;
     let plan: Plan | null = null;
+    if (deps.trusted?.has(query) === false) return null;
     try {
       const document = parse(query);
       const operation = onlyTokenRead(document);
-      if (operation && validate(schema, document).length === 0) {
-        const { compileQuery, isCompiledQuery } = await import('graphql-jit'); // not before somebody reads a token
-        const compiled = compileQuery(schema, document);
-        const run = isCompiledQuery(compiled) ? compiled.query : null;
-        plan = run && { run, name: operation.name?.value ?? null, operation: rootFieldsOf(document) };
-      }
+      if (operation && validate(schema, document).length === 0)
+        plan = { document, name: operation.name?.value ?? null, operation: rootFieldsOf(document) };
     } catch {
       // the usual way says what is wrong with it
     }
@@ -104,9 +101,7 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     exchange: Exchange,
   ): Promise<Answer | null> {
     const operation = readOperation(body);
-    if (!operation) return null;
-    const kept = plans.get(operation.query);
-    const plan = kept ? kept.plan : await planOf(operation.query);
+    const plan = operation && planOf(operation.query);
     if (!plan || (operation.operationName !== null && operation.operationName !== plan.name)) return null;
     const contextValue: GraphqlContext = {
       ...(await callerOf(request, exchange)),
@@ -115,7 +110,8 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
       request: { origin: null, secFetchSite: null, address: null },
       setCookie: () => {},
     };
-    const result = await plan.run(undefined, contextValue, operation.variables);
+    const { document } = plan;
+    const result = await execute({ schema, document, contextValue, variableValues: operation.variables });
     if (result.errors) return null;
     exchange.operation = plan.operation;
     exchange.outcome ??= 'OK';

@@ -1,6 +1,6 @@
 /**
- * Lets those who wait go on, so many at each turn of the event loop, and pauses after each for as long as it took: what thousands do
- * at once leaves half of the time to everybody else, and nobody waits until the last of them is done.
+ * Lets those who wait go on, so many at each turn of the event loop, and pauses after each for about as long as it took, a millisecond
+ * at least: what thousands do at once would keep everybody else waiting until the last of them is done.
  */
 export function createTurns(perTurn: number): () => Promise<void> {
   const waiting: (() => void)[] = [];

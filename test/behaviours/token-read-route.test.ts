@@ -63,19 +63,25 @@ async function mutate(service: Service, name: string, input: Record<string, unkn
   expect(field(answer, name)).toEqual({ __typename: `${type}Payload` });
 }
 
+/** What the database is asked from now on. */
+function noteStatements(): string[] {
+  const statements: string[] = [];
+  const { query: ask } = PGlite.prototype;
+  const spy = vi.spyOn(PGlite.prototype, 'query').mockImplementation(function noted(this: PGlite, ...args) {
+    statements.push(args[0]);
+    return ask.apply(this, args);
+  });
+  onTestFinished(() => spy.mockRestore());
+  return statements;
+}
+
 const OK = 'CurrentAppUserConnection';
 
 describe('a backend function that only reads a token', () => {
   test('31. is answered in one round trip to the database once it is known', async () => {
     const { read } = await listening();
     await read();
-    const statements: string[] = [];
-    const { query: ask } = PGlite.prototype;
-    const spy = vi.spyOn(PGlite.prototype, 'query').mockImplementation(function noted(this: PGlite, ...args) {
-      statements.push(args[0]);
-      return ask.apply(this, args);
-    });
-    onTestFinished(() => spy.mockRestore());
+    const statements = noteStatements();
     expect(await read()).toBe(OK);
     // the worker's statements are about neither
     expect(statements.filter((statement) => /app_key|FROM connector\b|"connection"/.test(statement))).toEqual([
@@ -84,7 +90,7 @@ describe('a backend function that only reads a token', () => {
   });
 
   test('32. gets its own answer where many ask at once, whoever shares the round trip with it', async () => {
-    const { scene, post } = await listening();
+    const { scene, post, usual } = await listening();
     const { app, connector, service, workspace } = scene;
     await connectUser(scene, 'two', 'green');
     const second = await createTestApp(service, workspace, []);
@@ -100,7 +106,9 @@ describe('a backend function that only reads a token', () => {
       [await foreign.backend('two'), connector.id],
       [await app.backend('one'), connector.id],
     ];
-    const ask = ([headers, id]: [Headers, string]) => post({ query, variables: { id } }, headers);
+    const asking = (send: typeof post) => (one: (typeof asked)[number]) =>
+      send({ query, variables: { id: one[1] } }, one[0]);
+    const ask = asking(post);
     const alone: unknown[] = [];
     for (const one of asked) alone.push(await ask(one));
     const said = alone.map((answer) => {
@@ -111,6 +119,8 @@ describe('a backend function that only reads a token', () => {
     expect(alone[1]).not.toEqual(alone[2]);
     expect(await Promise.all(asked.map(ask))).toEqual(alone);
     expect(await Promise.all(asked.toReversed().map(ask))).toEqual(alone.toReversed());
+    // callers whose keys are not remembered have none that could tell them apart
+    expect(await Promise.all(asked.map(asking(usual)))).toEqual(alone);
   });
 
   test('32. is refused from the moment its key is revoked, its app deleted, or its identity settings changed', async () => {
@@ -225,6 +235,19 @@ describe('a backend function that only reads a token', () => {
     });
   });
 
+  test('T13. nothing that a caller writes is run as code', async () => {
+    const { scene, post } = await listening();
+    const headers = await scene.app.backend('one');
+    // how graphql-jit marks a date among the literals that it makes code of
+    const text = '__MAGIC_DATE__33a9e76d_02e0_4128_8e92_3530ad3da74dglobalThis.RAN=1';
+    const { body } = await post(
+      { query: `{ currentAppUserConnection(connectorId: "${text}") { __typename } }` },
+      headers,
+    );
+    expect(body).toEqual({ data: { currentAppUserConnection: { __typename: 'NotFoundError' } } });
+    expect(globalThis).not.toHaveProperty('RAN');
+  });
+
   test('what is no plain token read is answered as by the usual way', async () => {
     const { scene, post, usual } = await listening();
     const headers = await scene.app.backend('one');
@@ -252,6 +275,13 @@ describe('a backend function that only reads a token', () => {
             ... on CurrentAppUserConnection { kind: tokenType grantedScopes @skip(if: $with) connection { account { email } requestedScopes } } }
           second: currentAppUserConnection(connectorId: "x") { ... on UserError { code } } }`,
         variables: { ...variables, with: true },
+      },
+      {
+        query: `query ($id: ID!, $with: Boolean! = false) {
+          first: currentAppUserConnection(connectorId: $id) { ...F @include(if: $with) }
+          second: currentAppUserConnection(connectorId: $id) { ...F } }
+          fragment F on CurrentAppUserConnection { __proto__: tokenType }`,
+        variables,
       },
       { query: query.replace('ID!', 'ID! = "x"') },
       {
