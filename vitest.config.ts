@@ -15,6 +15,7 @@ export default defineConfig({
     // no test is about time: these are for what never ends, on a machine that has other things to do
     testTimeout: 90_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000 } },
     reporters: ['verbose'],
   },
 });
