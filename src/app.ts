@@ -146,7 +146,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     now: () => clock.now(),
     pool: pool && (() => pool),
   });
-  const readAudit = createReadAudit({ db, clock, log });
+  const audit = createAuditTasks({ db, clock, keyring, log }, config.auditRetentionDays);
+  const readAudit = createReadAudit({ audit, clock, log });
   closers.push(readAudit.stop);
 
   const policy: ProviderFetchPolicy = {
@@ -200,7 +201,6 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   worker.start({ run: () => deleteExpiredFlows(db, clock.now()), everyMs: 60_000 });
   worker.start({ run: () => deleteOldRequests(parts), everyMs: overrides.sweepMs ?? 600_000 });
   worker.start({ run: () => keepAlive({ db, clock, log, refresh }), everyMs: overrides.sweepMs ?? 600_000 });
-  const audit = createAuditTasks(parts, config.auditRetentionDays);
   worker.start({ run: audit.seal, everyMs: 2_000 });
   worker.start({ run: audit.cut, everyMs: overrides.sweepMs ?? 600_000 });
   if (sharedClock) worker.start({ run: () => sharedClock.sync(), everyMs: 5_000 });

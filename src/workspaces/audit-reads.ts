@@ -1,8 +1,8 @@
-import type { Db } from '../db/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { actorOf, auditRow } from './audit.ts';
-import { insertAuditEvents, type NewAuditEvent } from './audit-store.ts';
+import type { AuditTasks } from './audit-seal.ts';
+import type { NewAuditEvent } from './audit-store.ts';
 import { type Caller, callingApp } from './caller.ts';
 
 /** Notes that somebody read a token, or tried to. Answers at once; the row is written with others. */
@@ -25,7 +25,7 @@ const lastAttempts = 3;
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Keeps the rows of token reads until there is a batch of them, so that no read waits for its row. A crash loses a second's worth. */
-export function createReadAudit(deps: { db: Db; clock: Clock; log: Logger }): ReadAudit {
+export function createReadAudit(deps: { audit: Pick<AuditTasks, 'insert'>; clock: Clock; log: Logger }): ReadAudit {
   const kept: NewAuditEvent[] = [];
   let dropped = 0;
   let writing: Promise<void> | null = null;
@@ -34,7 +34,7 @@ export function createReadAudit(deps: { db: Db; clock: Clock; log: Logger }): Re
     while (kept.length > 0) {
       const batch = kept.slice(0, batchSize);
       try {
-        await insertAuditEvents(deps.db, batch);
+        await deps.audit.insert(batch);
       } catch (error) {
         deps.log.warn(
           { err: error, kept: kept.length },

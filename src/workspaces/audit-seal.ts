@@ -19,11 +19,16 @@ interface ChainDeps {
   log: Logger;
 }
 
-/** The background work on the audit. Each answers how much it did; any number of instances may, one at a time does. */
+/** The work on the chains of the audit. Any number of instances may, one at a time does. */
 export interface AuditTasks {
-  /** Puts the next rows into their workspaces' chains. */
+  /** Puts the next rows into their workspaces' chains. Answers how many. */
   seal: () => Promise<number>;
-  /** Deletes rows that are older than the retention, from the beginning of each chain. */
+  /**
+   * Writes rows that belong to no transaction, and puts them into their chains at once where this instance gets the turn. That costs the
+   * database half of what sealing them afterwards does. Rows that are there already are left alone.
+   */
+  insert: (events: store.NewAuditEvent[]) => Promise<void>;
+  /** Deletes rows that are older than the retention, from the beginning of each chain. Answers how many. */
   cut: () => Promise<number>;
 }
 
@@ -50,20 +55,35 @@ export function createAuditTasks(deps: ChainDeps, retentionDays: number): AuditT
   const write = (tx: Tx, workspaceId: string, checkpoint: Checkpoint) =>
     store.writeCheckpoint(tx, workspaceId, sealCheckpoint(deps.keyring, workspaceId, checkpoint), deps.clock.now());
 
+  /** Lengthens each workspace's chain by its rows, and answers them with their places; those of a broken chain are left out. */
+  async function chained<T extends store.UnsealedAuditEvent>(tx: Tx, events: T[]): Promise<(T & store.AuditSeal)[]> {
+    const rows: (T & store.AuditSeal)[] = [];
+    for (const [workspaceId, own] of byWorkspace(events)) {
+      const checkpoint = await checkpointOf(tx, workspaceId);
+      if (!checkpoint) continue;
+      const added = linked(checkpoint.head, own);
+      const { sequence, hash } = added.at(-1) ?? checkpoint.head;
+      await write(tx, workspaceId, { ...checkpoint, head: { sequence, hash } });
+      rows.push(...added);
+    }
+    return rows;
+  }
+
   async function sealBatch(tx: Tx): Promise<number> {
     if (!(await store.takeChainTurn(tx))) return 0;
     const before = new Date(deps.clock.now().getTime() - settleMs);
     const events = await store.findUnsealed(tx, before, [...broken], batchSize);
-    for (const [workspaceId, own] of byWorkspace(events)) {
-      const checkpoint = await checkpointOf(tx, workspaceId);
-      if (!checkpoint) continue;
-      const rows = linked(checkpoint.head, own);
-      const head = rows.at(-1);
-      if (!head) continue;
-      await store.sealRows(tx, rows);
-      await write(tx, workspaceId, { ...checkpoint, head: { sequence: head.sequence, hash: head.hash } });
-    }
+    if (events.length > 0) await store.sealRows(tx, await chained(tx, events));
     return events.length;
+  }
+
+  /** Writes all of the rows, each in its chain, or none. */
+  async function insertSealed(tx: Tx, events: store.NewAuditEvent[]): Promise<boolean> {
+    if (!(await store.takeChainTurn(tx))) return false;
+    const rows = await chained(tx, events);
+    const written = await store.insertAuditEvents(tx, rows);
+    if (written < events.length) throw new Error('a chain is broken, or some of the rows are there already');
+    return true;
   }
 
   async function cutBatch(tx: Tx): Promise<number> {
@@ -85,12 +105,18 @@ export function createAuditTasks(deps: ChainDeps, retentionDays: number): AuditT
 
   return {
     seal: () => deps.db.$transaction(sealBatch),
+    async insert(events) {
+      const isBroken = events.some(({ workspaceId }) => broken.has(workspaceId));
+      // whatever keeps them from their chains now, they are sealed later; where the database is away, this throws as well
+      const isDone = !isBroken && (await deps.db.$transaction((tx) => insertSealed(tx, events)).catch(() => false));
+      if (!isDone) await store.insertAuditEvents(deps.db, events);
+    },
     cut: () => deps.db.$transaction(cutBatch),
   };
 }
 
-function byWorkspace(events: store.UnsealedAuditEvent[]): Map<string, store.UnsealedAuditEvent[]> {
-  const groups = new Map<string, store.UnsealedAuditEvent[]>();
+function byWorkspace<T extends { workspaceId: string }>(events: T[]): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
   for (const event of events) {
     const own = groups.get(event.workspaceId);
     if (own) own.push(event);
@@ -99,10 +125,10 @@ function byWorkspace(events: store.UnsealedAuditEvent[]): Map<string, store.Unse
   return groups;
 }
 
-function linked(head: ChainLink, events: store.UnsealedAuditEvent[]): (ChainLink & { id: string })[] {
+function linked<T extends store.UnsealedAuditEvent>(head: ChainLink, events: T[]): (T & store.AuditSeal)[] {
   let last = head;
   return events.map((event) => {
     last = { sequence: last.sequence + 1n, hash: linkHash(last, event) };
-    return { ...last, id: event.id };
+    return { ...event, ...last };
   });
 }

@@ -7,20 +7,24 @@ export type AuditDetails = Record<string, string | string[]>;
 
 export type NewAuditEvent = Omit<AuditEvent, 'sequence' | 'hash' | 'details'> & { details: AuditDetails };
 
-/** A row that is there already is left alone: a batch whose answer was lost may be sent again. */
-export async function insertAuditEvents(db: Db | Tx, events: NewAuditEvent[]): Promise<void> {
+/** A row's place in its chain, where it has one already. */
+export type AuditSeal = { sequence: bigint; hash: string };
+
+/** A row that is there already is left alone: a batch whose answer was lost may be sent again. Answers how many are new. */
+export function insertAuditEvents(db: Db | Tx, events: (NewAuditEvent & Partial<AuditSeal>)[]): Promise<number> {
   // one value for all rows: Prisma's createMany takes ten times as long over each
-  await db.$executeRaw`
-    INSERT INTO audit_event (id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details)
-    SELECT id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details
-    FROM jsonb_to_recordset(${JSON.stringify(events, wellFormed)}::jsonb) AS given(
+  return db.$executeRaw`
+    INSERT INTO audit_event (id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details, sequence, hash)
+    SELECT id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details, sequence, hash
+    FROM jsonb_to_recordset(${JSON.stringify(events, asJson)}::jsonb) AS given(
       id text, "workspaceId" text, at timestamptz, act "AuditAct", outcome text, "actorKind" "AuditActorKind", actor text,
-      "appId" text, "connectorId" text, "connectionId" text, "targetId" text, details jsonb)
+      "appId" text, "connectorId" text, "connectionId" text, "targetId" text, details jsonb, sequence bigint, hash text)
     ON CONFLICT (id) DO NOTHING`;
 }
 
 /** Half a character, as a careless caller may send one, is none to the database. */
-function wellFormed(_name: string, value: unknown): unknown {
+function asJson(_name: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return String(value);
   return typeof value === 'string' ? value.toWellFormed() : value;
 }
 
@@ -149,8 +153,11 @@ export async function hasSealedRows(tx: Tx, workspaceId: string): Promise<boolea
 }
 
 /** Sealing is the one change that a row ever sees. */
-export async function sealRows(tx: Tx, rows: { id: string; sequence: bigint; hash: string }[]): Promise<number> {
-  const given = JSON.stringify(rows.map(({ sequence, ...row }) => ({ ...row, sequence: String(sequence) })));
+export async function sealRows(tx: Tx, rows: ({ id: string } & AuditSeal)[]): Promise<number> {
+  const given = JSON.stringify(
+    rows.map(({ id, sequence, hash }) => ({ id, sequence, hash })),
+    asJson,
+  );
   return tx.$executeRaw`
     UPDATE audit_event SET sequence = given.sequence, hash = given.hash
     FROM jsonb_to_recordset(${given}::jsonb) AS given(id text, sequence bigint, hash text)

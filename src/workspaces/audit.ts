@@ -67,7 +67,7 @@ export function auditRow(at: Date, actor: AuditActor, act: Act): store.NewAuditE
     act: act.act,
     outcome: act.outcome ?? 'OK',
     actorKind: actor.kind,
-    actor: actor.id,
+    actor: actor.id?.toWellFormed() ?? null, // as the database keeps it: the chain's hash is over that
     appId: act.appId ?? actor.appId,
     connectorId: act.connectorId ?? null,
     connectionId: act.connectionId ?? null,

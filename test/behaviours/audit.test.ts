@@ -5,7 +5,10 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { parseKeyring } from '../../src/crypto/keyring.ts';
 import { type Db, openDatabase } from '../../src/db/client.ts';
 import { type ChainLink, linkHash } from '../../src/workspaces/audit-chain.ts';
+import { createLogger } from '../../src/lib/logger.ts';
+import { auditRow } from '../../src/workspaces/audit.ts';
 import { createReadAudit } from '../../src/workspaces/audit-reads.ts';
+import { createAuditTasks } from '../../src/workspaces/audit-seal.ts';
 import { verifyAudit } from '../../src/workspaces/audit-verify.ts';
 import { type AuditRow, askAudit, auditOf, lineOf, sealed } from '../support/audit.ts';
 import { createStoppedClock, newKey, startServiceOnDisk } from '../support/at-rest.ts';
@@ -279,29 +282,64 @@ test('56. an act and its row are written together or not at all', async () => {
 });
 
 test('56. a clean stop loses no token read, however many are still to be written', async () => {
-  const onDisk = await startServiceOnDisk();
+  const key = newKey('a');
+  const onDisk = await startServiceOnDisk({ ENCRYPTION_KEYS: key });
   const scene = await setScene(onDisk.service);
   await connectUser(scene, 'one');
   const reads = 60;
   await Promise.all(Array.from({ length: reads }, () => tokenOf(scene, 'one')));
+  await readAs(scene, 'half a character: \ud800');
+  const rowsOf = 'SELECT count(*)::int, count(hash)::int AS sealed FROM audit_event';
   let written: unknown;
-  await onDisk.stopAndDump(async (database) => {
-    written = (await database.query(`SELECT count(*)::int FROM audit_event WHERE act = 'TOKEN_READ'`)).rows;
+  const [snapshot] = await onDisk.stopAndDump(async (database) => {
+    written = (await database.query(`${rowsOf} WHERE act = 'TOKEN_READ'`)).rows;
   });
-  expect(written).toEqual([{ count: reads }]);
+  // and each is in the chain already
+  expect(written).toEqual([{ count: reads + 1, sealed: reads + 1 }]);
+  expect(await (await openToTamper(snapshot, key))(async () => {})).toBe(null);
+});
+
+test('56. a batch whose answer was lost is written once when it is sent again, and the chain holds', async () => {
+  const { db, close } = await openDatabase({ databaseUrl: null, dataDir: null, snapshot: await snapshotWith('') });
+  onTestFinished(close);
+  const keyring = parseKeyring(newKey('a'));
+  const clock = createTestClock();
+  const tasks = createAuditTasks({ db, clock, keyring, log: createLogger('silent') }, 30);
+  const rowOf = (workspaceId: string) =>
+    auditRow(clock.now(), { kind: 'SERVICE', id: null, appId: null }, { act: 'TOKEN_READ', workspaceId });
+  const batch = ['one', 'two', 'one'].map(rowOf);
+  await tasks.insert(batch);
+  await tasks.insert([...batch, rowOf('two')]);
+  const found = await verifyAudit({ db, keyring });
+  expect(found).toMatchObject({
+    chains: [
+      { rows: 2, fault: null },
+      { rows: 1, fault: null },
+    ],
+    unsealed: 1,
+  });
+  clock.advance(5_000);
+  await tasks.seal();
+  await tasks.insert([rowOf('two')]);
+  expect(await verifyAudit({ db, keyring })).toMatchObject({
+    chains: [
+      { rows: 2, fault: null },
+      { rows: 3, fault: null },
+    ],
+    unsealed: 0,
+  });
 });
 
 /** The part that writes token reads, on a database that is away until it is told otherwise. */
 function readAuditOnFailingDatabase() {
   const state = { isAway: true, written: 0, logs: [] as string[] };
-  const $executeRaw = async (_statement: unknown, rows: string) => {
+  const insert = async (rows: unknown[]) => {
     if (state.isAway) throw new Error('away');
-    state.written += (JSON.parse(rows) as unknown[]).length;
+    state.written += rows.length;
   };
   const say = (_fields: object, text: string) => void state.logs.push(text);
   const log = { warn: say, error: say } as unknown as Parameters<typeof createReadAudit>[0]['log'];
-  const db = { $executeRaw } as unknown as Db;
-  const audit = createReadAudit({ db, clock: createTestClock(), log });
+  const audit = createReadAudit({ audit: { insert }, clock: createTestClock(), log });
   const app = { id: 'app', workspaceId: 'workspace', name: 'App', origins: [] };
   const note = () =>
     audit.note({ kind: 'backend-function', app, user: null }, { connectorId: 'x', connectionId: null, outcome: 'OK' });
