@@ -80,7 +80,7 @@ export async function setPlan(scene: Scene, plan: string): Promise<void> {
 }
 
 /** Waits until something is so, without saying how long that may take. */
-export const eventually = { timeout: 45_000, interval: 50 };
+export const eventually = { timeout: Number(process.env.EVENTUALLY_MS ?? 45_000), interval: 50 };
 
 /** Keeps the provider from answering revocations. Answers how many it was asked for, and how to end it. */
 export function failRevocations({ provider }: Scene) {

@@ -1,0 +1,33 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Instrumenter } from '@stryker-mutator/instrumenter';
+import type { Plugin } from 'vitest/config';
+import { type Mutant, pathsOf } from './state.ts';
+
+const says = () => {};
+const isSaid = () => false;
+const silent = {
+  trace: says,
+  debug: says,
+  info: says,
+  warn: says,
+  error: says,
+  fatal: says,
+  isTraceEnabled: isSaid,
+  isDebugEnabled: isSaid,
+  isInfoEnabled: isSaid,
+  isWarnEnabled: isSaid,
+  isErrorEnabled: isSaid,
+  isFatalEnabled: isSaid,
+};
+
+/** Loads these files with all of Stryker's mutants built in, each asleep until the runner wakes it. */
+export async function instrument(names: string[], reports: string): Promise<Plugin> {
+  const files = names.map((name) => ({ name: resolve(name), mutate: true, content: readFileSync(name, 'utf8') }));
+  const options = { plugins: null, excludedMutations: [], ignorers: [] };
+  const { files: instrumented, mutants } = await new Instrumenter(silent).instrument(files, options);
+  mkdirSync(reports, { recursive: true });
+  writeFileSync(pathsOf(reports).mutants, JSON.stringify(mutants satisfies readonly Mutant[]));
+  const sources = new Map(instrumented.map(({ name, content }) => [name, content]));
+  return { name: 'mutants', enforce: 'pre', transform: (_code, id) => sources.get(id) };
+}

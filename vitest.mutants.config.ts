@@ -1,0 +1,42 @@
+import { resolve } from 'node:path';
+import { defineConfig, mergeConfig } from 'vitest/config';
+import { instrument } from './test/mutation/instrument.ts';
+import { mutationReporter } from './test/mutation/reporter.ts';
+import base from './vitest.config.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** The folder that mutants and judgements are written to. */
+    mutationReports: string;
+    /** Of how many mutants one is judged. */
+    mutationEvery: number;
+  }
+}
+
+const { include: _include, reporters: _reporters, ...shared } = base.test ?? {};
+const { MUTATE = '', MUTATION_TESTS = '', MUTATION_REPORTS = 'reports/mutants', MUTATION_EVERY = '1' } = process.env;
+const named = (text: string, variable: string) => {
+  if (text.trim() === '') throw new Error(`${variable} is not set: name files, separated by spaces.`);
+  return text.trim().split(/\s+/);
+};
+const reports = resolve(MUTATION_REPORTS);
+const every = Number(MUTATION_EVERY);
+
+// Mutants of what needs a whole service, judged by the tests of its behaviour: see docs/mutation-testing.md.
+export default mergeConfig(
+  { ...base, test: shared },
+  defineConfig({
+    plugins: [await instrument(named(MUTATE, 'MUTATE'), reports)],
+    test: {
+      include: named(MUTATION_TESTS, 'MUTATION_TESTS'),
+      runner: './test/mutation/runner.ts',
+      provide: { mutationReports: reports, mutationEvery: every },
+      reporters: ['verbose', mutationReporter(reports, every)],
+      maxWorkers: 1,
+      testTimeout: 10_000,
+      hookTimeout: 10_000,
+      expect: { poll: { timeout: 2_000 } },
+      env: { EVENTUALLY_MS: '2500' },
+    },
+  }),
+);
