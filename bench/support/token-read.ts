@@ -1,8 +1,9 @@
 import type { Instance } from './instance.ts';
 import type { Connector } from './stage.ts';
 
+/** What REST and better-auth answer as well: the token, when it ends, and what it allows. */
 const query = `query ($connectorId: ID!) { currentAppUserConnection(connectorId: $connectorId) { __typename
-  ... on CurrentAppUserConnection { accessToken accessTokenExpiresAt grantedScopes connection { status } } } }`;
+  ... on CurrentAppUserConnection { accessToken accessTokenExpiresAt grantedScopes } } }`;
 
 /** The body of the request that an app's backend makes before each call to the provider. */
 export const tokenReadBody = ({ id }: Connector) => JSON.stringify({ query, variables: { connectorId: id } });
