@@ -109,7 +109,9 @@ async function fenced(deps: RefreshDeps, connectionId: string, version: number):
       continue;
     }
     if (row.retryAt && row.retryAt > now) {
-      return { kind: 'unavailable', retryAfterSeconds: secondsUntil(row.retryAt, now), error: null };
+      const { refusal } = row.connection.connector; // what the provider refused a moment ago is still what is to be mended
+      const error = refusal && new OAuthError({ kind: 'misconfigured', code: refusal }, 'a setting was refused');
+      return { kind: 'unavailable', retryAfterSeconds: secondsUntil(row.retryAt, now), error };
     }
     const isAbandoned = row.attemptedAt !== null && row.leaseUntil !== null && row.leaseUntil <= now;
     if (turn === 0) deps.metrics.leaseWait();

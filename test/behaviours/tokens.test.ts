@@ -549,6 +549,8 @@ describe('a provider in trouble', () => {
       remedy: { actor: 'ADMIN' },
     });
     expect(await statusOf(scene, 'one')).toMatchObject({ status: 'CONNECTED' });
+    // whoever asks again before the provider is asked again hears the same
+    expect(await readAs(scene, 'one')).toEqual(refused);
 
     await editConnector(scene, { clientSecret: 'another-secret-of-the-client' });
     service.clock.advance(refused.retryAfterSeconds * 1000);
