@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto';
+import { expect, onTestFinished, test } from 'vitest';
+import { drainOutbox } from '../../src/connections/revoke.ts';
+import { createResolveServer } from '../../src/connectors/server.ts';
+import { parseKeyring } from '../../src/crypto/keyring.ts';
+import { openDatabase } from '../../src/db/client.ts';
+import { createStatusEvents } from '../../src/events/status-events.ts';
+import { createLogger } from '../../src/lib/logger.ts';
+import { createProviderFetch } from '../../src/oauth/fetch.ts';
+import { createStoppedClock, newKey, startServiceOnDisk } from '../support/at-rest.ts';
+import { disconnectAppUser } from '../support/journey.ts';
+import { connectUser, failRevocations, setScene } from '../support/scene.ts';
+
+/** The outbox of a service that stopped once a user had disconnected and the provider had not revoked their grant; drained by the test. */
+async function startWithPendingRevocation() {
+  const key = newKey('a');
+  const onDisk = await startServiceOnDisk({ ENCRYPTION_KEYS: key });
+  const scene = await setScene(onDisk.service);
+  await connectUser(scene, 'one');
+  const outage = failRevocations(scene);
+  await disconnectAppUser(onDisk.service, await scene.app.user('one'), scene.connector.id);
+  const [snapshot] = await onDisk.stopAndDump((database) =>
+    database.query(`UPDATE outbox_item SET attempts = 0, "leaseUntil" = NULL WHERE kind = 'REVOKE_GRANT'`),
+  );
+  const { db, close } = await openDatabase({ databaseUrl: null, dataDir: null, snapshot });
+  const provider = createProviderFetch({ allowedHosts: [], allowLoopback: true, timeoutMs: 10_000, maxBytes: 65_536 });
+  onTestFinished(async () => {
+    await provider.close();
+    await close();
+  });
+  const { fetch } = provider;
+  const clock = createStoppedClock();
+  const logs: string[] = [];
+  const deps = {
+    db,
+    clock,
+    fetch,
+    keyring: parseKeyring(key),
+    resolveServer: createResolveServer({ fetch, clock }),
+    events: createStatusEvents(),
+    log: createLogger('warn', { write: (line) => logs.push(line) }),
+  };
+  const item = () => db.outboxItem.findFirstOrThrow({ where: { kind: 'REVOKE_GRANT' } });
+  const { dueAt } = await item();
+  clock.advance(Math.max(0, (dueAt?.getTime() ?? 0) - clock.now().getTime()));
+  const receipts = () => db.auditEvent.findMany({ where: { act: 'GRANT_REVOKED' } });
+  return { scene, outage, db, deps, clock, logs, item, receipts };
+}
+
+test('42. a revocation is tried after longer and longer waits, up to an hour, for a week; then it is given up, which the audit tells', async () => {
+  const { deps, clock, item, receipts, outage } = await startWithPendingRevocation();
+  const waits: number[] = [];
+  const before = outage.count();
+  while ((await item()).doneAt === null) {
+    expect(await drainOutbox(deps)).toBe(1);
+    expect(await drainOutbox(deps)).toBe(0); // not before it is due
+    const { dueAt, doneAt } = await item();
+    if (doneAt) break;
+    waits.push((dueAt?.getTime() ?? 0) - clock.now().getTime());
+    clock.advance(waits.at(-1) ?? 0);
+  }
+  expect(outage.count() - before).toBe(180);
+  expect(waits.slice(0, 11).map((ms) => ms / 1000)).toEqual([5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600]);
+  expect(new Set(waits.slice(10))).toEqual(new Set([3_600_000]));
+  expect(await item()).toMatchObject({ receipt: 'GAVE_UP', tokensSealed: null });
+  expect(await receipts()).toMatchObject([{ outcome: 'GAVE_UP' }]);
+});
+
+test('42. what an instance was killed over is taken up by one other, half a minute later and not sooner', async () => {
+  const { deps, clock, item, receipts, outage, db } = await startWithPendingRevocation();
+  outage.stop();
+  await db.outboxItem.updateMany({ data: { leaseUntil: new Date(clock.now().getTime() + 30_000) } });
+  expect(await drainOutbox(deps)).toBe(0);
+  clock.advance(30_000);
+  expect((await Promise.all([drainOutbox(deps), drainOutbox(deps)])).toSorted()).toEqual([0, 1]); // by one of two
+  expect(await item()).toMatchObject({ receipt: 'REVOKED' });
+  expect(await receipts()).toMatchObject([{ outcome: 'OK' }]);
+});
+
+test('42. tokens that no key opens are told of without them, and wait; one item that fails holds up no other', async () => {
+  const { deps, item, logs, outage, db } = await startWithPendingRevocation();
+  outage.stop();
+  const { id, ...rest } = await item();
+  const spoilt = randomUUID(); // another row's tokens: they open nowhere else
+  await db.outboxItem.create({ data: { ...rest, id: spoilt } });
+  expect(await drainOutbox(deps)).toBe(2);
+  const read = (itemId: string) => db.outboxItem.findUniqueOrThrow({ where: { id: itemId } });
+  expect(await read(id)).toMatchObject({ receipt: 'REVOKED' });
+  expect(await read(spoilt)).toMatchObject({ receipt: null, attempts: 1 });
+  expect(logs.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(['tokens to revoke cannot be opened']);
+  expect(logs[0]).not.toContain(rest.tokensSealed);
+
+  // a failure of the database's is thrown, for the worker to tell of and to wait
+  await db.$executeRawUnsafe(`ALTER TABLE outbox_item ADD CONSTRAINT full_disk CHECK (attempts < 2) NOT VALID`);
+  deps.clock.advance(60_000);
+  await expect(drainOutbox(deps)).rejects.toThrow();
+});
