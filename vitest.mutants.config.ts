@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { defineConfig, mergeConfig } from 'vitest/config';
 import { instrument } from './test/mutation/instrument.ts';
@@ -14,11 +15,9 @@ declare module 'vitest' {
 }
 
 const { include: _include, reporters: _reporters, ...shared } = base.test ?? {};
-const { MUTATE = '', MUTATION_TESTS = '', MUTATION_REPORTS = 'reports/mutants', MUTATION_EVERY = '1' } = process.env;
-const named = (text: string, variable: string) => {
-  if (text.trim() === '') throw new Error(`${variable} is not set: name files, separated by spaces.`);
-  return text.trim().split(/\s+/);
-};
+const { MUTATE, MUTATION_TESTS, MUTATION_REPORTS = 'reports/mutants', MUTATION_EVERY = '1' } = process.env;
+const mutated = MUTATE?.split(' ') ?? readdirSync('src/connections').map((name) => `src/connections/${name}`);
+const judges = MUTATION_TESTS?.split(' ') ?? ['test/connections/*.test.ts'];
 const reports = resolve(MUTATION_REPORTS);
 const every = Number(MUTATION_EVERY);
 
@@ -26,9 +25,9 @@ const every = Number(MUTATION_EVERY);
 export default mergeConfig(
   { ...base, test: shared },
   defineConfig({
-    plugins: [await instrument(named(MUTATE, 'MUTATE'), reports)],
+    plugins: [instrument(mutated, reports)],
     test: {
-      include: named(MUTATION_TESTS, 'MUTATION_TESTS'),
+      include: judges,
       runner: './test/mutation/runner.ts',
       provide: { mutationReports: reports, mutationEvery: every },
       reporters: ['verbose', mutationReporter(reports, every)],

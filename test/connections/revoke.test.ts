@@ -74,7 +74,8 @@ test('42. what an instance was killed over is taken up by one other, half a minu
   await db.outboxItem.updateMany({ data: { leaseUntil: new Date(clock.now().getTime() + 30_000) } });
   expect(await drainOutbox(deps)).toBe(0);
   clock.advance(30_000);
-  expect((await Promise.all([drainOutbox(deps), drainOutbox(deps)])).toSorted()).toEqual([0, 1]); // by one of two
+  const [mine, theirs] = await Promise.all([drainOutbox(deps), drainOutbox(deps)]);
+  expect(mine + theirs).toBe(1);
   expect(await item()).toMatchObject({ receipt: 'REVOKED' });
   expect(await receipts()).toMatchObject([{ outcome: 'OK' }]);
 });
@@ -95,5 +96,5 @@ test('42. tokens that no key opens are told of without them, and wait; one item 
   // a failure of the database's is thrown, for the worker to tell of and to wait
   await db.$executeRawUnsafe(`ALTER TABLE outbox_item ADD CONSTRAINT full_disk CHECK (attempts < 2) NOT VALID`);
   deps.clock.advance(60_000);
-  await expect(drainOutbox(deps)).rejects.toThrow();
+  await expect(drainOutbox(deps)).rejects.toThrow(/full_disk/);
 });

@@ -22,12 +22,19 @@ const silent = {
 };
 
 /** Loads these files with all of Stryker's mutants built in, each asleep until the runner wakes it. */
-export async function instrument(names: string[], reports: string): Promise<Plugin> {
-  const files = names.map((name) => ({ name: resolve(name), mutate: true, content: readFileSync(name, 'utf8') }));
-  const options = { plugins: null, excludedMutations: [], ignorers: [] };
-  const { files: instrumented, mutants } = await new Instrumenter(silent).instrument(files, options);
-  mkdirSync(reports, { recursive: true });
-  writeFileSync(pathsOf(reports).mutants, JSON.stringify(mutants satisfies readonly Mutant[]));
-  const sources = new Map(instrumented.map(({ name, content }) => [name, content]));
-  return { name: 'mutants', enforce: 'pre', transform: (_code, id) => sources.get(id) };
+export function instrument(names: string[], reports: string): Plugin {
+  const sources = new Map<string, string>();
+  return {
+    name: 'mutants',
+    enforce: 'pre',
+    async buildStart() {
+      const files = names.map((name) => ({ name: resolve(name), mutate: true, content: readFileSync(name, 'utf8') }));
+      const options = { plugins: null, excludedMutations: [], ignorers: [] };
+      const { files: instrumented, mutants } = await new Instrumenter(silent).instrument(files, options);
+      for (const { name, content } of instrumented) sources.set(name, content);
+      mkdirSync(reports, { recursive: true });
+      writeFileSync(pathsOf(reports).mutants, JSON.stringify(mutants satisfies readonly Mutant[]));
+    },
+    transform: (_code, id) => sources.get(id),
+  };
 }
