@@ -1,13 +1,12 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { listRevocations, readRevocationProgress, readRevokeAllProgress } from '../../src/connections/revocations.ts';
-import { openDatabase } from '../../src/db/client.ts';
 import type { OutboxReceipt } from '../../src/db/generated/prisma/enums.ts';
-import { startServiceOnDisk } from '../support/at-rest.ts';
+import { startServiceToStop } from '../support/at-rest.ts';
 import { connectUser, setScene } from '../support/scene.ts';
 
 test('16. the revocations of several connectors are read at once, and each is told its own', async () => {
-  const onDisk = await startServiceOnDisk();
-  const scenes = [await setScene(onDisk.service), await setScene(onDisk.service), await setScene(onDisk.service)];
+  const running = await startServiceToStop();
+  const scenes = [await setScene(running.service), await setScene(running.service), await setScene(running.service)];
   const [big, small, none] = scenes.map(({ connector }) => connector.id.replace('Connector_', '')) as [
     string,
     string,
@@ -16,9 +15,7 @@ test('16. the revocations of several connectors are read at once, and each is to
   const workspaceOf = new Map(scenes.map(({ connector, workspace }) => [connector.id, workspace.id]));
   for (const user of ['one', 'two', 'three']) await connectUser(scenes[0]!, user);
   await connectUser(scenes[1]!, 'one');
-  const [snapshot] = await onDisk.stopAndDump(async () => {});
-  const { db, close } = await openDatabase({ databaseUrl: null, dataDir: null, snapshot });
-  onTestFinished(close);
+  const db = await running.stop();
 
   const grantsRevokedAt = new Date(Date.now() + 1_000);
   const queue = async (connectorId: string, receipts: (OutboxReceipt | null)[]) => {

@@ -3,31 +3,25 @@ import { expect, onTestFinished, test } from 'vitest';
 import { drainOutbox } from '../../src/connections/revoke.ts';
 import { createResolveServer } from '../../src/connectors/server.ts';
 import { parseKeyring } from '../../src/crypto/keyring.ts';
-import { openDatabase } from '../../src/db/client.ts';
 import { createStatusEvents } from '../../src/events/status-events.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createProviderFetch } from '../../src/oauth/fetch.ts';
-import { createStoppedClock, newKey, startServiceOnDisk } from '../support/at-rest.ts';
+import { createStoppedClock, newKey, startServiceToStop } from '../support/at-rest.ts';
 import { disconnectAppUser } from '../support/journey.ts';
 import { connectUser, failRevocations, setScene } from '../support/scene.ts';
 
 /** The outbox of a service that stopped once a user had disconnected and the provider had not revoked their grant; drained by the test. */
 async function startWithPendingRevocation() {
   const key = newKey('a');
-  const onDisk = await startServiceOnDisk({ ENCRYPTION_KEYS: key });
-  const scene = await setScene(onDisk.service);
+  const running = await startServiceToStop({ ENCRYPTION_KEYS: key });
+  const scene = await setScene(running.service);
   await connectUser(scene, 'one');
   const outage = failRevocations(scene);
-  await disconnectAppUser(onDisk.service, await scene.app.user('one'), scene.connector.id);
-  const [snapshot] = await onDisk.stopAndDump((database) =>
-    database.query(`UPDATE outbox_item SET attempts = 0, "leaseUntil" = NULL WHERE kind = 'REVOKE_GRANT'`),
-  );
-  const { db, close } = await openDatabase({ databaseUrl: null, dataDir: null, snapshot });
+  await disconnectAppUser(running.service, await scene.app.user('one'), scene.connector.id);
+  const db = await running.stop();
+  await db.outboxItem.updateMany({ where: { kind: 'REVOKE_GRANT' }, data: { attempts: 0, leaseUntil: null } });
   const provider = createProviderFetch({ allowedHosts: [], allowLoopback: true, timeoutMs: 10_000, maxBytes: 65_536 });
-  onTestFinished(async () => {
-    await provider.close();
-    await close();
-  });
+  onTestFinished(provider.close);
   const { fetch } = provider;
   const clock = createStoppedClock();
   const logs: string[] = [];
@@ -95,6 +89,7 @@ test('42. tokens that no key opens are told of without them, and wait; one item 
 
   // a failure of the database's is thrown, for the worker to tell of and to wait
   await db.$executeRawUnsafe(`ALTER TABLE outbox_item ADD CONSTRAINT full_disk CHECK (attempts < 2) NOT VALID`);
+  onTestFinished(async () => void (await db.$executeRawUnsafe(`ALTER TABLE outbox_item DROP CONSTRAINT full_disk`)));
   deps.clock.advance(60_000);
   await expect(drainOutbox(deps)).rejects.toThrow(/full_disk/);
 });

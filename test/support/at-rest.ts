@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { onTestFinished } from 'vitest';
 import type { Overrides } from '../../src/app.ts';
+import { type Db, openDatabase } from '../../src/db/client.ts';
+import { takeDatabase } from './database.ts';
 import { createTestClock, type Service, startService, type TestClock } from './harness.ts';
 
 /** One entry of ENCRYPTION_KEYS. */
@@ -44,6 +46,21 @@ export async function startServiceOnDisk(
         await database.close();
       }
       return dumps as { [K in keyof T]: Blob };
+    },
+  };
+}
+
+/** A service whose database outlasts it: `stop` answers that, for the test to go on with. */
+export async function startServiceToStop(env: Record<string, string> = {}) {
+  const pglite = await takeDatabase(onTestFinished);
+  const service = await startService(env, { pglite });
+  return {
+    service,
+    async stop(): Promise<Db> {
+      await service.app.stop();
+      const { db, close } = await openDatabase({ databaseUrl: null, dataDir: null, pglite });
+      onTestFinished(close);
+      return db;
     },
   };
 }
