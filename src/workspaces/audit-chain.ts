@@ -1,13 +1,7 @@
 import type { Keyring } from '../crypto/keyring.ts';
 import { open, SealError, seal } from '../crypto/seal.ts';
-import type { UnsealedAuditEvent } from './audit-store.ts';
+import type { ChainLink, UnsealedAuditEvent } from './audit-store.ts';
 import { Secret, sha256Hex } from '../lib/secret.ts';
-
-/** A place in a chain: the row's number, and its hash, which stands for all rows up to it. */
-export interface ChainLink {
-  sequence: bigint;
-  hash: string;
-}
 
 /** Both ends of a chain: the last row that retention has cut, and the last one sealed. */
 export interface Checkpoint {

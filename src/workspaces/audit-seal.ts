@@ -2,14 +2,7 @@ import type { Keyring } from '../crypto/keyring.ts';
 import type { Db, Tx } from '../db/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import {
-  type ChainLink,
-  type Checkpoint,
-  emptyChain,
-  linkHash,
-  openCheckpoint,
-  sealCheckpoint,
-} from './audit-chain.ts';
+import { type Checkpoint, emptyChain, linkHash, openCheckpoint, sealCheckpoint } from './audit-chain.ts';
 import * as store from './audit-store.ts';
 
 interface ChainDeps {
@@ -56,8 +49,8 @@ export function createAuditTasks(deps: ChainDeps, retentionDays: number): AuditT
     store.writeCheckpoint(tx, workspaceId, sealCheckpoint(deps.keyring, workspaceId, checkpoint), deps.clock.now());
 
   /** Lengthens each workspace's chain by its rows, and answers them with their places; those of a broken chain are left out. */
-  async function chained<T extends store.UnsealedAuditEvent>(tx: Tx, events: T[]): Promise<(T & store.AuditSeal)[]> {
-    const rows: (T & store.AuditSeal)[] = [];
+  async function chained<T extends store.UnsealedAuditEvent>(tx: Tx, events: T[]): Promise<(T & store.ChainLink)[]> {
+    const rows: (T & store.ChainLink)[] = [];
     for (const [workspaceId, own] of byWorkspace(events)) {
       const checkpoint = await checkpointOf(tx, workspaceId);
       if (!checkpoint) continue;
@@ -125,7 +118,7 @@ function byWorkspace<T extends { workspaceId: string }>(events: T[]): Map<string
   return groups;
 }
 
-function linked<T extends store.UnsealedAuditEvent>(head: ChainLink, events: T[]): (T & store.AuditSeal)[] {
+function linked<T extends store.UnsealedAuditEvent>(head: store.ChainLink, events: T[]): (T & store.ChainLink)[] {
   let last = head;
   return events.map((event) => {
     last = { sequence: last.sequence + 1n, hash: linkHash(last, event) };

@@ -7,11 +7,14 @@ export type AuditDetails = Record<string, string | string[]>;
 
 export type NewAuditEvent = Omit<AuditEvent, 'sequence' | 'hash' | 'details'> & { details: AuditDetails };
 
-/** A row's place in its chain, where it has one already. */
-export type AuditSeal = { sequence: bigint; hash: string };
+/** A place in a chain: the row's number, and its hash, which stands for all rows up to it. */
+export interface ChainLink {
+  sequence: bigint;
+  hash: string;
+}
 
 /** A row that is there already is left alone: a batch whose answer was lost may be sent again. Answers how many are new. */
-export function insertAuditEvents(db: Db | Tx, events: (NewAuditEvent & Partial<AuditSeal>)[]): Promise<number> {
+export function insertAuditEvents(db: Db | Tx, events: (NewAuditEvent & Partial<ChainLink>)[]): Promise<number> {
   // one value for all rows: Prisma's createMany takes ten times as long over each
   return db.$executeRaw`
     INSERT INTO audit_event (id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details, sequence, hash)
@@ -153,7 +156,7 @@ export async function hasSealedRows(tx: Tx, workspaceId: string): Promise<boolea
 }
 
 /** Sealing is the one change that a row ever sees. */
-export async function sealRows(tx: Tx, rows: ({ id: string } & AuditSeal)[]): Promise<number> {
+export async function sealRows(tx: Tx, rows: ({ id: string } & ChainLink)[]): Promise<number> {
   const given = JSON.stringify(
     rows.map(({ id, sequence, hash }) => ({ id, sequence, hash })),
     asJson,

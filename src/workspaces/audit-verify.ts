@@ -1,7 +1,7 @@
 import type { Keyring } from '../crypto/keyring.ts';
 import type { Db, Tx } from '../db/client.ts';
 import type { AuditEvent } from '../db/generated/prisma/client.ts';
-import { type ChainLink, linkHash, openCheckpoint } from './audit-chain.ts';
+import { linkHash, openCheckpoint } from './audit-chain.ts';
 import * as store from './audit-store.ts';
 
 /** What became of one workspace's chain. */
@@ -64,7 +64,7 @@ async function verifyChain(tx: Tx, keyring: Keyring, workspaceId: string): Promi
 }
 
 /** What is wrong with a row that should stand behind a link; null where nothing is. */
-function faultOf(row: AuditEvent, link: ChainLink, head: ChainLink): string | null {
+function faultOf(row: AuditEvent, link: store.ChainLink, head: store.ChainLink): string | null {
   const { id, sequence, hash } = row;
   if (sequence === null || sequence <= link.sequence || sequence > head.sequence) {
     return `row ${sequence} (${id}) was never sealed`;
