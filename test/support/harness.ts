@@ -66,7 +66,8 @@ export async function startService(
   onFinished: OnFinished = onTestFinished,
 ): Promise<Service> {
   const port = await freePort();
-  const isEmbedded = !inject('onPostgres') || env.DATABASE_URL || overrides.snapshot || env.DATA_DIR;
+  const ownData = env.DATABASE_URL ?? env.DATA_DIR ?? overrides.snapshot ?? overrides.pglite;
+  const isEmbedded = !inject('onPostgres') || ownData !== undefined;
   const stores = isEmbedded
     ? {}
     : { DATABASE_URL: await takePostgres(onFinished), REDIS_URL: inject('redisUrl') ?? '' };
@@ -81,8 +82,7 @@ export async function startService(
   });
   const clock = createTestClock();
   const logs: string[] = [];
-  const isInMemory = isEmbedded && !env.DATABASE_URL && !overrides.snapshot && !env.DATA_DIR;
-  const pglite = isInMemory ? await takeDatabase(onFinished) : undefined;
+  const pglite = isEmbedded && ownData === undefined ? await takeDatabase(onFinished) : overrides.pglite;
   const isAgain = env.DATA_DIR !== undefined && existsSync(join(env.DATA_DIR, 'pglite'));
   const app = await createApp(config, {
     clock,
