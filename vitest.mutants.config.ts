@@ -15,10 +15,10 @@ declare module 'vitest' {
 }
 
 const { include: _include, reporters: _reporters, ...shared } = base.test ?? {};
-const { MUTATE, MUTATION_TESTS, MUTATION_REPORTS = 'reports/mutants', MUTATION_EVERY = '1' } = process.env;
+const { MUTATE, MUTATION_TESTS, MUTATION_EVERY = '1' } = process.env;
 const mutated = MUTATE?.split(' ') ?? readdirSync('src/connections').map((name) => `src/connections/${name}`);
 const judges = MUTATION_TESTS?.split(' ') ?? ['test/connections/*.test.ts'];
-const reports = resolve(MUTATION_REPORTS);
+const reports = resolve('reports/mutants');
 const every = Number(MUTATION_EVERY);
 
 // Mutants of what needs a whole service, judged by the tests of its behaviour: see docs/mutation-testing.md.

@@ -1,7 +1,7 @@
 import { defineConfig, mergeConfig } from 'vitest/config';
 import base from './vitest.config.ts';
 
-const { include: _include, globalSetup, ...shared } = base.test ?? {};
+const { include: _include, globalSetup: _globalSetup, ...shared } = base.test ?? {};
 
 // What judges a mutant: quick tests of sealing, of the protocol and of a connection's rules, without a database.
 const judges = [
@@ -9,14 +9,12 @@ const judges = [
   'test/connections/{connection,grant,provider-failure}.test.ts',
   'test/config.test.ts',
 ];
-// Tests that are named may need a database.
-const { MUTATION_TESTS: named } = process.env;
 
 export default mergeConfig(
-  { ...base, test: named === undefined ? shared : { ...shared, globalSetup } },
+  { ...base, test: shared },
   defineConfig({
     test: {
-      include: named === undefined ? judges : named.split(' '),
+      include: process.env.MUTATION_TESTS?.split(' ') ?? judges,
       env: { HOSTILE_RUNS: '20' },
       // a mutant in what runs on import comes to life only where modules are read anew
       isolate: true,

@@ -1,8 +1,8 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Instrumenter } from '@stryker-mutator/instrumenter';
 import type { Plugin } from 'vitest/config';
-import { type Mutant, pathsOf } from './state.ts';
+import { writeMutants } from './state.ts';
 
 const says = () => {};
 const isSaid = () => false;
@@ -32,8 +32,7 @@ export function instrument(names: string[], reports: string): Plugin {
       const options = { plugins: null, excludedMutations: [], ignorers: [] };
       const { files: instrumented, mutants } = await new Instrumenter(silent).instrument(files, options);
       for (const { name, content } of instrumented) sources.set(name, content);
-      mkdirSync(reports, { recursive: true });
-      writeFileSync(pathsOf(reports).mutants, JSON.stringify(mutants satisfies readonly Mutant[]));
+      writeMutants(reports, mutants);
     },
     transform: (_code, id) => sources.get(id),
   };

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** One change to the source. Lines and columns count from 0. */
@@ -17,10 +17,20 @@ export interface Judgement {
   noticed: boolean;
 }
 
-export const pathsOf = (reports: string) => ({
+const pathsOf = (reports: string) => ({
   mutants: join(reports, 'mutants.json'),
   judgements: join(reports, 'judgements.jsonl'),
 });
+
+/** Judgements are of these mutants by their ids: those of any others, or of another version of the source, go. */
+export function writeMutants(reports: string, mutants: readonly Mutant[]): void {
+  const paths = pathsOf(reports);
+  const text = JSON.stringify(mutants);
+  if (existsSync(paths.mutants) && readFileSync(paths.mutants, 'utf8') === text) return;
+  mkdirSync(reports, { recursive: true });
+  rmSync(paths.judgements, { force: true });
+  writeFileSync(paths.mutants, text);
+}
 
 export function readMutants(reports: string): Mutant[] {
   return JSON.parse(readFileSync(pathsOf(reports).mutants, 'utf8')) as Mutant[];
