@@ -91,7 +91,8 @@ export const variables = {
   AUDIT_RETENTION_DAYS: { default: '365', purpose: 'for how many days the audit is kept' },
   TRUSTED_DOCUMENTS: {
     default: '',
-    purpose: 'JSON files of `{hash: document}`, comma-separated: apps may send these documents only; unset: any',
+    purpose:
+      'JSON files of `{hash: document}`, comma-separated: only these documents are answered, and those of the client library and the console; unset: any',
   },
   GRAPHIQL: { default: 'true, in production false', purpose: 'whether /graphql opens GraphiQL in a browser' },
   LOG_LEVEL: { default: 'info', purpose: 'fatal, error, warn, info, debug, trace or silent' },
