@@ -19,7 +19,7 @@ export function insertAuditEvents(db: Db | Tx, events: (NewAuditEvent & Partial<
   return db.$executeRaw`
     INSERT INTO audit_event (id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details, sequence, hash)
     SELECT id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details, sequence, hash
-    FROM jsonb_to_recordset(${JSON.stringify(events, asJson)}::jsonb) AS given(
+    FROM json_to_recordset(${JSON.stringify(events, asJson)}::json) AS given(
       id text, "workspaceId" text, at timestamptz, act "AuditAct", outcome text, "actorKind" "AuditActorKind", actor text,
       "appId" text, "connectorId" text, "connectionId" text, "targetId" text, details jsonb, sequence bigint, hash text)
     ON CONFLICT (id) DO NOTHING`;

@@ -414,8 +414,12 @@ test('56. pages follow each other without a gap or a double, forwards and backwa
       plan: index % 2 ? 'PRO' : 'ELITE',
     });
   }
-  const all = (await auditOf(service, workspace)).rows.map(({ id }) => id);
-  expect(all).toHaveLength(25);
+  const { rows } = await auditOf(service, workspace);
+  expect(rows).toHaveLength(25);
+  const all = rows.map(({ id }) => id);
+  const plans = rows.filter(({ act }) => act === 'PLAN_SET').map(({ details }) => details[0]);
+  const latestFirst = Array.from({ length: 23 }, (_, index) => ({ name: 'to', values: [index % 2 ? 'PRO' : 'ELITE'] }));
+  expect(plans).toEqual(latestFirst);
 
   const forwards: string[] = [];
   let page = await auditOf(service, workspace, { first: 6 });
