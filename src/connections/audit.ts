@@ -37,10 +37,11 @@ export async function auditedRead<T>(
   ids: { connectorId: string; connectionId: string | null },
   read: () => Promise<T>,
 ): Promise<T> {
+  const { connectorId, connectionId } = ids;
   const span = deps.tracing.begin('token read');
   try {
     const answer = await span.run(read);
-    deps.noteTokenRead(caller, { ...ids, outcome: 'OK' });
+    deps.noteTokenRead(caller, { connectorId, connectionId, outcome: 'OK' });
     span.end({ 'connectors.outcome': 'OK' });
     return answer;
   } catch (error) {
@@ -49,7 +50,7 @@ export async function auditedRead<T>(
       throw error;
     }
     const outcome = error instanceof DomainError ? error.code : 'INTERNAL_SERVER_ERROR';
-    deps.noteTokenRead(caller, { ...ids, outcome });
+    deps.noteTokenRead(caller, { connectorId, connectionId, outcome });
     span.end({ 'connectors.outcome': outcome }, error instanceof DomainError ? undefined : outcome);
     throw error;
   }

@@ -157,13 +157,13 @@ export function createFindForRead(readPrepared: ReadPrepared): FindForRead {
         firsts.set(shared, leader);
         return leader;
       });
-      const asked = keys.map((key, place) => ({ place, leads: leaders[place] === place, ...key }));
+      const asked = keys.map((key, place) => ({ ...key, place, leads: leaders[place] === place }));
       const rows: FoundJson[] = [];
       for (const row of await readPrepared<FoundJson>(findForReads, [JSON.stringify(asked)])) rows[row.place] = row;
       const connectors = rows.map(({ connector }) => connector && connectorForRead(connector));
       return leaders.map((leader, place) => {
         const connector = connectors[leader];
-        return connector ? { ...connector, ...connectionForRead(rows[place]?.connection ?? null) } : null;
+        return connector ? connectionForRead(connector, rows[place]?.connection ?? null) : null;
       });
     },
     // once all sockets that have something to say were listened to
@@ -181,9 +181,14 @@ function connectorForRead({ connector, plan, isOff, appAsOf }: NonNullable<Found
   };
 }
 
-function connectionForRead(found: FoundJson['connection']): Pick<ConnectionRow, 'connection' | 'credential'> {
+function connectionForRead(
+  { connector, appAsOf }: ReturnType<typeof connectorForRead>,
+  found: FoundJson['connection'],
+): FoundForRead {
   const { connection = null, credential = null } = found ?? {};
   return {
+    connector,
+    appAsOf,
     connection: connection && asRow<ReadConnection>('connection', connection),
     credential: credential && asRow<ReadCredential>('credential', credential),
   };

@@ -147,7 +147,8 @@ async function readTokenOf(
     assertReadable(view, options.acceptOutdatedScopes);
     const { credential } = row;
     if (!credential) throw new NotConnectedError();
-    const facts = { ...credential, refreshable: credential.refreshTokenSealed !== null };
+    const { fingerprint, issuedAt, accessTokenExpiresAt } = credential;
+    const facts = { fingerprint, issuedAt, accessTokenExpiresAt, refreshable: credential.refreshTokenSealed !== null };
     const decision = refreshDecision(facts, now, turn === 0 ? demand : { ...demand, rejectedTokenFingerprint: null });
     // what a caller says of its token makes the provider be asked: now and then that is so, all the time it is not
     if (turn === 0 && demand.rejectedTokenFingerprint === credential.fingerprint)

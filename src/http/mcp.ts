@@ -159,7 +159,7 @@ export function createMcpRoute(deps: McpDeps): McpRoute {
   ): ToolContext {
     // only a session has heard the client introduce itself
     const name = server.server.getClientVersion()?.name ?? userAgent ?? 'an assistant';
-    const named = name.replaceAll(/[\p{Cc}\p{Cs}]/gu, '').slice(0, 100);
+    const named = name.slice(0, 100).replaceAll(/[\p{Cc}\p{Cs}]/gu, '');
     return {
       assistant: named,
       caller: caller.kind === 'member' ? { ...caller, assistant: named } : caller,

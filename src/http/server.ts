@@ -169,15 +169,14 @@ export function createHttpServer(deps: {
       const { statusCode: status } = response;
       const { requestId, startedAt, operation, caller, outcome } = exchange;
       deps.metrics.httpRequest(route, status, exchange);
-      const told = { 'http.request.method': request.method, 'http.route': route };
-      span.end(
-        { ...told, 'http.response.status_code': status, ...attributesOf(exchange) },
-        status >= 500 ? String(status) : undefined,
-      );
+      const { method } = request;
+      if (span.traceId !== null) {
+        const told = { 'http.request.method': method, 'http.route': route, 'http.response.status_code': status };
+        span.end({ ...told, ...attributesOf(exchange) }, status >= 500 ? String(status) : undefined);
+      }
       if (!deps.log.isLevelEnabled('info')) return;
       const ms = Math.round(performance.now() - startedAt);
       const ip = deps.addressOf(request);
-      const { method } = request;
       const traced = span.traceId !== null && { traceId: span.traceId };
       deps.log.info({ method, path, operation, caller, outcome, status, ms, ip, requestId, ...traced }, 'request');
     });

@@ -238,7 +238,8 @@ export function createIdentify(deps: IdentityDeps): Identity {
 
 /** Credentials are remembered by their hash alone. */
 function credentialsHash(authorization: string, onBehalfOf: string | null): string {
-  return hash('sha256', JSON.stringify([authorization, onBehalfOf]), 'base64');
+  // no header holds a line's end
+  return hash('sha256', onBehalfOf === null ? authorization : `${authorization}\n${onBehalfOf}`, 'base64');
 }
 
 function bearer(header: string): string | null {

@@ -122,6 +122,6 @@ function linked<T extends store.UnsealedAuditEvent>(head: store.ChainLink, event
   let last = head;
   return events.map((event) => {
     last = { sequence: last.sequence + 1n, hash: linkHash(last, event) };
-    return { ...event, ...last };
+    return { ...event, sequence: last.sequence, hash: last.hash };
   });
 }
