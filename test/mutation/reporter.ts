@@ -3,19 +3,22 @@ import { relative } from 'node:path';
 import type { Reporter } from 'vitest/node';
 import { type Mutant, readJudgements, readMutants } from './state.ts';
 
-/** Tells, file by file, how many mutants were noticed, and each that was not. */
+/** Tells, file by file, how many mutants were noticed, and each that was not. Those of constants are only counted. */
 export function mutationReporter(reports: string, every: number): Reporter {
   return {
     onTestRunEnd() {
       const judgements = readJudgements(reports);
       const noticed = new Set(judgements.filter((judgement) => judgement.noticed).map(({ id }) => id));
-      const judged = new Set(judgements.map(({ id }) => id));
+      const judged = new Set(judgements.filter(({ test }) => test !== null).map(({ id }) => id));
+      const read = new Set(judgements.filter(({ id }) => !judged.has(id)).map(({ id }) => id));
       const mutants = readMutants(reports).filter(({ id }) => Number(id) % every === 0);
       for (const fileName of new Set(mutants.map((mutant) => mutant.fileName))) {
-        const own = mutants.filter((mutant) => mutant.fileName === fileName);
+        const all = mutants.filter((mutant) => mutant.fileName === fileName);
+        const own = all.filter(({ id }) => !read.has(id));
         const survivors = own.filter(({ id }) => !noticed.has(id));
         const name = relative(process.cwd(), fileName);
-        say(`\n${name}: ${own.length - survivors.length} of ${own.length} mutants noticed`);
+        const count = `${own.length - survivors.length} of ${own.length} mutants noticed`;
+        say(`\n${name}: ${count}; ${all.length - own.length} in constants, which no test can repeat`);
         const lines = readFileSync(fileName, 'utf8').split('\n');
         for (const mutant of survivors) {
           const why = judged.has(mutant.id) ? 'not noticed' : 'not reached';

@@ -81,6 +81,13 @@ export default class MutantRunner extends TestRunner {
     if (this.waiting.length === 0) test.result = { ...test.result, state: 'skip' };
   }
 
+  override onAfterRunFiles(): void {
+    super.onAfterRunFiles();
+    for (const id of Object.keys(board.mutantCoverage.static)) {
+      if (!this.judges.has(id)) this.judge({ id, test: null, noticed: false });
+    }
+  }
+
   private isOpen(id: string, test: RunnerTestCase): boolean {
     const judges = this.judges.get(id) ?? [];
     if (Number(id) % this.every !== 0 || this.noticed.has(id) || judges.includes(nameOf(test))) return false;
@@ -94,7 +101,7 @@ export default class MutantRunner extends TestRunner {
 
   private note({ id, test, noticed }: Judgement): void {
     if (noticed) this.noticed.add(id);
-    this.judges.set(id, [...(this.judges.get(id) ?? []), test]);
+    this.judges.set(id, [...(this.judges.get(id) ?? []), ...(test === null ? [] : [test])]);
   }
 }
 

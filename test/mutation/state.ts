@@ -13,7 +13,8 @@ export interface Mutant {
 /** What one test said of one mutant. */
 export interface Judgement {
   id: string;
-  test: string;
+  /** Null: it was reached when its module was read, which no test can repeat. */
+  test: string | null;
   noticed: boolean;
 }
 
