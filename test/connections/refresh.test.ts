@@ -147,7 +147,7 @@ test('34. what has ended, or was refreshed already, is asked for at no provider,
   ];
   for (const data of changes) {
     await db.connection.update({ where: { id }, data });
-    expect(await refresh(id, version), JSON.stringify(data)).toEqual({ kind: 'ended' });
+    expect(await refresh(id, version), `${JSON.stringify(data)}`).toEqual({ kind: 'ended' });
     await restore();
     await write(free);
   }
@@ -163,7 +163,7 @@ test('34. what has ended, or was refreshed already, is asked for at no provider,
   ];
   for (const data of connectorChanges) {
     await db.connector.update({ where: { id: connector }, data });
-    expect(await refresh(id, version), JSON.stringify(data)).toEqual({ kind: 'ended' });
+    expect(await refresh(id, version), `${JSON.stringify(data)}`).toEqual({ kind: 'ended' });
     expect(await read()).toMatchObject(free);
     await db.connector.update({ where: { id: connector }, data: { deletedAt: null, grantsRevokedAt: null } });
   }
@@ -248,7 +248,14 @@ test('38. a grant that the provider refuses for good is ended, once, and told of
   const { connection } = await read();
   const { workspaceId, connectorId, accountId } = connection;
   // the revocation of an older grant of the same account, which was not to end this one
-  const parked = { kind: 'REVOKE_GRANT', workspaceId, connectorId, accountId, connectionId: id, receipt: 'SKIPPED_SHARED_GRANT' } as const;
+  const parked = {
+    kind: 'REVOKE_GRANT',
+    workspaceId,
+    connectorId,
+    accountId,
+    connectionId: id,
+    receipt: 'SKIPPED_SHARED_GRANT',
+  } as const;
   await db.outboxItem.create({ data: parked });
   answerTokenRequests(provider, (ctx) => {
     ctx.status = 400;
