@@ -15,7 +15,7 @@ import { plainHost, type ProviderFetch } from '../oauth/fetch.ts';
 import { type Acceptance, probeAddress, probeClient, probeRedirectUris, type Silence } from '../oauth/probe.ts';
 import { actorOf, recordAct } from '../workspaces/audit.ts';
 import type { Caller } from '../workspaces/caller.ts';
-import { RateLimitedError } from '../workspaces/errors.ts';
+import { RateLimitedError, ValidationError } from '../workspaces/errors.ts';
 import { findSwitchedOff, findWorkspaceApps } from '../workspaces/store.ts';
 import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
 import { clientFacts, flowError, hostFacts, ProviderUnavailableError } from './errors.ts';
@@ -76,7 +76,7 @@ export async function checkSaved(deps: CheckDeps, connector: Connector, asksProv
   try {
     if (!asksProvider || !isComplete(connector)) {
       const { problem } = await findServer(deps, connector, requestMs.saved);
-      return problem ? [...notices, issuerNotice(problem)] : notices;
+      return problem ? [...notices, serverNotice(problem)] : notices;
     }
     if ((await takeCheck(deps, connector.id)) > 0) return [...notices, unchecked];
     const { endpoints, problems } = await runCheck(deps, connector, requestMs.saved);
@@ -97,12 +97,15 @@ const paths = {
   TOKEN: 'input.custom.endpoints.tokenUrl',
 };
 
+const settingsPath = 'input.connectionConfig';
+
 const unchecked: Notice = {
   path: 'input',
   message: 'This was saved and not checked at the provider: call checkConnector in a minute.',
 };
 
 function pathOf({ code }: DomainError): string {
+  if (code === 'VALIDATION') return settingsPath;
   if (code === 'INVALID_CLIENT') return 'input.clientSecret';
   return code === 'INVALID_SCOPE' ? 'input.scopes' : 'input';
 }
@@ -110,6 +113,10 @@ function pathOf({ code }: DomainError): string {
 function noticeOf(path: string, problem: DomainError): Notice {
   const values = problem.remedy?.values.map(({ label, value }) => `${label}: ${value}`).join(', ');
   return { path, message: values ? `${problem.message} (${values})` : problem.message, problem };
+}
+
+function serverNotice(problem: DomainError): Notice {
+  return problem instanceof ValidationError ? noticeOf(pathOf(problem), problem) : issuerNotice(problem);
 }
 
 function issuerNotice(problem: DomainError): Notice {
@@ -140,7 +147,11 @@ async function findServer(
     return server ? { server, problem: null } : { server: null, problem: silenceError(connector, timedOut, null) };
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error;
-    return { server: null, problem: silenceError(connector, error.verdict, error) };
+    // a setting of the address is missing, where the client that it was left to was the operator's
+    const isSetting = error.verdict.code === 'UNSUPPORTED';
+    const fault = { path: settingsPath, message: error.message };
+    const problem = isSetting ? new ValidationError([fault]) : silenceError(connector, error.verdict, error);
+    return { server: null, problem };
   } finally {
     clearTimeout(timer);
   }
@@ -152,13 +163,17 @@ function silenceError(
   { custom }: Pick<Connector, 'custom'>,
   verdict: OAuthVerdict,
   cause: Error | null,
-  url: string = (custom as { issuer?: string } | null)?.issuer ?? '',
+  url: string = issuerOf({ custom }) ?? '',
 ): DomainError {
   const asked = parseUrl(url);
   const isBlocked = verdict.code === 'BLOCKED_HOST';
   const facts = hostFacts(asked && (isBlocked ? plainHost(asked) : asked.host));
   const name = isBlocked ? 'ADDRESS_BLOCKED' : 'ENDPOINT_UNREACHABLE';
   return Object.assign(new ProviderUnavailableError(60, facts, name), cause && { cause });
+}
+
+function issuerOf({ custom }: Pick<Connector, 'custom'>): string | null {
+  return (custom as { issuer?: string } | null)?.issuer ?? null;
 }
 
 async function runCheck(deps: CheckDeps, connector: Connector, timeoutMs: number): Promise<ConnectorCheck> {
@@ -172,8 +187,8 @@ async function runCheck(deps: CheckDeps, connector: Connector, timeoutMs: number
   problems.push(...scopeProblems(connector));
   const { server, problem } = await findServer(deps, connector, timeoutMs);
   if (!server) {
-    const url = (connector.custom as { issuer?: string } | null)?.issuer ?? '';
-    const endpoints = [{ name: 'ISSUER' as const, url, problem }];
+    const url = issuerOf(connector);
+    const endpoints = url === null ? [] : [{ name: 'ISSUER' as const, url, problem }];
     return { endpoints, client: 'UNKNOWN', redirectUris: unknownUris, problems: [problem, ...problems], checkedAt };
   }
   const probe = { server, fetch: ((url, init) => deps.fetch(url, { ...init, timeoutMs })) satisfies ProviderFetch };
