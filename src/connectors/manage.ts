@@ -244,7 +244,12 @@ export function readEdit(
     input.clientSecret === null
       ? null
       : reader.take(readPasted(input.clientSecret, 'client secret', 'input.clientSecret', 4096));
-  if (current.operatorClientId !== null) readLeaving(input, provider, reader);
+  if (current.operatorClientId !== null) readLeaving(input, reader);
+  if (current.clientId === null && input.clientId !== null && input.connectionConfig === null) {
+    // it becomes complete with all settings, or not at all; those of the operator's client are not its own
+    const own = current.operatorClientId === null ? (current.connectionConfig as unknown as NamedValue[]) : [];
+    reader.take(readConnectionConfig(own, provider));
+  }
   if (given.clientId === null) reader.fault('input.clientId', 'A client id cannot be blank.');
   if (input.clientSecret !== null && secret === null)
     reader.fault('input.clientSecret', 'A client secret cannot be blank.');
@@ -252,10 +257,9 @@ export function readEdit(
   return { given, secret, notices: reader.notices };
 }
 
-/** A connector leaves the operator's client whole, or not at all: with a client, and all settings, of its own. */
+/** A connector leaves the operator's client whole, or not at all: with a client of its own. */
 function readLeaving(
   { clientId, clientSecret, connectionConfig }: EditConnectorInput,
-  provider: ReturnType<typeof findProvider>,
   reader: ReturnType<typeof createReader>,
 ): void {
   const message = "The connector uses the operator's client: enter a client id and a client secret of your own, both.";
@@ -263,7 +267,6 @@ function readLeaving(
     reader.fault('input.clientId', message);
   if (clientId === null) return;
   if (clientSecret === null) reader.fault('input.clientSecret', message);
-  if (connectionConfig === null) reader.take(readConnectionConfig([], provider));
 }
 
 /**

@@ -377,4 +377,22 @@ test("59. the settings of the operator's client are its own: they lead its flows
     'operators-id',
     service.config.publicUrl + path,
   ]);
+
+  // once the client is gone, so are they: a client of the connector's own comes with settings of its own
+  await removeOperatorClient(service, 'zendesk');
+  const complete = async (settings: object) =>
+    field(
+      await service.graphql(
+        `mutation ($input: EditConnectorInput!) { editConnector(input: $input) { __typename ... on ValidationError { fields { path message } } } }`,
+        { input: { connectorId: id, clientId: 'own', clientSecret: 'own', ...settings } },
+        workspace.owner,
+      ),
+      'editConnector',
+    );
+  expect(await complete({})).toMatchObject({
+    __typename: 'ValidationError',
+    fields: [{ path: 'input.connectionConfig', message: expect.stringContaining('The setting subdomain is needed') }],
+  });
+  const connectionConfig = [{ name: 'subdomain', value: 'support' }];
+  expect(await complete({ connectionConfig })).toEqual({ __typename: 'EditConnectorPayload' });
 });
