@@ -11,11 +11,11 @@ import { disconnectAppUser } from '../support/journey.ts';
 import { connectUser, failRevocations, setScene } from '../support/scene.ts';
 
 /** The outbox of a service that stopped once a user had disconnected and the provider had not revoked their grant; drained by the test. */
-async function startWithPendingRevocation() {
+async function startWithPendingRevocation(others: string[] = []) {
   const key = newKey('a');
   const running = await startServiceToStop({ ENCRYPTION_KEYS: key });
   const scene = await setScene(running.service);
-  await connectUser(scene, 'one');
+  for (const user of ['one', ...others]) await connectUser(scene, user);
   const outage = failRevocations(scene);
   await disconnectAppUser(running.service, await scene.app.user('one'), scene.connector.id);
   const db = await running.stop();
@@ -92,4 +92,26 @@ test('42. tokens that no key opens are told of without them, and wait; one item 
   onTestFinished(async () => void (await db.$executeRawUnsafe(`ALTER TABLE outbox_item DROP CONSTRAINT full_disk`)));
   deps.clock.advance(60_000);
   await expect(drainOutbox(deps)).rejects.toThrow(/full_disk/);
+});
+
+test('42. a revocation that would end another’s grant on the same account waits, which the audit tells; one of a token alone does not', async () => {
+  const { deps, clock, item, receipts, outage, db } = await startWithPendingRevocation(['two']);
+  outage.stop();
+  const due = () =>
+    db.outboxItem.updateMany({ where: { kind: 'REVOKE_GRANT' }, data: { dueAt: clock.now(), receipt: null } });
+  await db.auditEvent.deleteMany();
+  await due();
+  expect(await drainOutbox(deps)).toBe(1);
+  expect(await item()).toMatchObject({ dueAt: null, leaseUntil: null, doneAt: null, receipt: 'SKIPPED_SHARED_GRANT' });
+  expect(await receipts()).toMatchObject([{ actorKind: 'SERVICE', outcome: 'SKIPPED_SHARED_GRANT' }]);
+
+  await due();
+  const { resolveServer } = deps;
+  const ofTokens: typeof resolveServer = async (...args) => ({
+    ...(await resolveServer(...args)),
+    revocationReach: 'token',
+  });
+  expect(await drainOutbox({ ...deps, resolveServer: ofTokens })).toBe(1);
+  expect(await item()).toMatchObject({ receipt: 'REVOKED', tokensSealed: null });
+  expect(await receipts()).toMatchObject([{ outcome: 'SKIPPED_SHARED_GRANT' }, { outcome: 'OK' }]);
 });
