@@ -15,11 +15,11 @@ import { answerTokenRequests, deferred, holdTokenRequest } from '../support/toke
 import { snapshotWith } from '../support/database.ts';
 
 /** The row of one connected user, of a service that has stopped; instances that refresh it are started by the test. */
-async function startRefreshing() {
+async function startRefreshing(others: string[] = []) {
   const ENCRYPTION_KEYS = newKey('a');
   const running = await startServiceToStop({ ENCRYPTION_KEYS });
   const scene = await setScene(running.service);
-  await connectUser(scene, 'one');
+  for (const user of ['one', ...others]) await connectUser(scene, user);
   const id = (await readAs(scene, 'one')).connection.id.replace('AppUserConnection_', '');
   const db = await running.stop();
   const provider = createProviderFetch({ allowedHosts: [], allowLoopback: true, timeoutMs: 10_000, maxBytes: 65_536 });
@@ -61,26 +61,6 @@ async function startRefreshing() {
 }
 
 const free = { leaseToken: null, leaseUntil: null };
-
-test('34. a database that refuses for the moment to store rotated tokens loses none', async () => {
-  // a sequence counts also what is rolled back: the first two writes of new tokens fail
-  const snapshot = await snapshotWith(`
-    CREATE SEQUENCE writes;
-    CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN
-      IF NEW.version <> OLD.version AND nextval('writes') <= 2 THEN RAISE EXCEPTION 'no room'; END IF;
-      RETURN NEW;
-    END $$ LANGUAGE plpgsql;
-    CREATE TRIGGER refuse BEFORE UPDATE ON credential FOR EACH ROW EXECUTE FUNCTION refuse();`);
-  const scene = await setScene(await startService({}, { snapshot }));
-  await connectUser(scene, 'one');
-  const old = await tokenOf(scene, 'one');
-  scene.service.clock.advance(expiredMs);
-  const refreshed = await tokenOf(scene, 'one');
-  expect(refreshed).not.toBe(old);
-  scene.service.clock.advance(expiredMs);
-  expect(await tokenOf(scene, 'one')).not.toBe(refreshed);
-  expect(scene.provider.counts.refresh_token).toBe(2);
-});
 
 test('34. of two instances one asks the provider; if its lease lapses, what it was answered is kept and no refusal of the other stands', async () => {
   const { scene, id, startInstance, read } = await startRefreshing();
@@ -169,6 +149,44 @@ test('34. what has ended, or was refreshed already, is asked for at no provider,
   }
   expect(provider.counts.refresh_token ?? 0).toBe(0);
   expect(told).toEqual([]);
+});
+
+test('34. each connection is refreshed by itself: together where they are asked for together, and one’s lease is not another’s', async () => {
+  const { provider, db, id, version, startInstance, read } = await startRefreshing(['two']);
+  const { refresh } = startInstance();
+  const ofOther = { connectionId: { not: id } };
+  const other = await db.credential.findFirstOrThrow({ where: ofOther });
+  const both = await Promise.all([refresh(id, version), refresh(other.connectionId, other.version)]);
+  expect(both).toEqual([{ kind: 'moved' }, { kind: 'moved' }]);
+  expect(provider.counts.refresh_token).toBe(2);
+
+  const held = { leaseToken: 'another', leaseUntil: new Date(0), attemptedAt: new Date(0) };
+  await db.credential.updateMany({ where: ofOther, data: held });
+  const hold = holdTokenRequest(provider, 'request');
+  const outcome = refresh(id, version + 1);
+  await hold.reached;
+  expect(await db.credential.findFirst({ where: ofOther })).toMatchObject(held);
+  hold.release();
+  expect(await outcome).toEqual({ kind: 'moved' });
+  const outage = answerTokenRequests(provider, (ctx) => {
+    ctx.status = 503;
+  });
+  expect(await refresh(id, version + 2)).toMatchObject({ kind: 'unavailable' });
+  outage.stop();
+  const { connection } = await read();
+  for (const data of [
+    { clientFingerprint: 'of another client' },
+    { clientFingerprint: connection.clientFingerprint },
+  ]) {
+    await db.connection.update({ where: { id }, data });
+    await db.credential.update({ where: { connectionId: id }, data: { retryAt: null } });
+    await refresh(id, version + 2);
+    expect(await db.credential.findFirst({ where: ofOther })).toMatchObject(held);
+  }
+  expect(await read()).toMatchObject({ version: version + 3 });
+  const { refresh: inVain } = startInstance({ keyring: parseKeyring(newKey('b')) });
+  await expect(inVain(id, version + 3)).rejects.toThrow('no key');
+  expect(await db.credential.findFirst({ where: ofOther })).toMatchObject(held);
 });
 
 test('36. a provider that does not answer is waited for longer and longer; what it is not asked meanwhile is told with how long', async () => {
@@ -353,10 +371,10 @@ test('34. who slept for longer than the lease sends nothing, and begins anew', a
 });
 
 test('34. while the provider takes its time the lease is renewed, and a renewal that fails is told', async () => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-  onTestFinished(() => void vi.useRealTimers());
   const { provider, db, id, version, startInstance, read } = await startRefreshing();
   const { refresh, clock, logs } = startInstance();
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
   const held = holdTokenRequest(provider, 'answer');
   const outcome = refresh(id, version);
   await held.reached;
@@ -365,11 +383,13 @@ test('34. while the provider takes its time the lease is renewed, and a renewal 
   const renewed = new Date(clock.now().getTime() + 8_000);
   await expect.poll(async () => (await read()).leaseUntil).toEqual(renewed);
 
+  const makeRoom = 'ALTER TABLE credential DROP CONSTRAINT IF EXISTS full_disk';
+  onTestFinished(async () => void (await db.$executeRawUnsafe(makeRoom)));
   await db.$executeRawUnsafe('ALTER TABLE credential ADD CONSTRAINT full_disk CHECK (failures > 0) NOT VALID');
   vi.advanceTimersByTime(2_667);
   const message = { level: 40, msg: 'the lease of a refresh could not be renewed', connectionId: id };
   await expect.poll(() => logs).toMatchObject([message]);
-  await db.$executeRawUnsafe('ALTER TABLE credential DROP CONSTRAINT full_disk');
+  await db.$executeRawUnsafe(makeRoom);
   held.release();
   expect(await outcome).toEqual({ kind: 'moved' });
   expect(vi.getTimerCount()).toBe(0);
@@ -439,4 +459,24 @@ test('34. what a refresh brings is kept: tokens, what they allow, and until when
   expect(await refresh(id, version + 1)).toEqual({ kind: 'moved' });
   stop();
   expect(await read()).toMatchObject({ refreshTokenSealed, connection: { grantedScopes: ['openid'] } });
+});
+
+test('34. a database that refuses for the moment to store rotated tokens loses none', async () => {
+  // a sequence counts also what is rolled back: the first two writes of new tokens fail
+  const snapshot = await snapshotWith(`
+    CREATE SEQUENCE writes;
+    CREATE FUNCTION refuse() RETURNS trigger AS $$ BEGIN
+      IF NEW.version <> OLD.version AND nextval('writes') <= 2 THEN RAISE EXCEPTION 'no room'; END IF;
+      RETURN NEW;
+    END $$ LANGUAGE plpgsql;
+    CREATE TRIGGER refuse BEFORE UPDATE ON credential FOR EACH ROW EXECUTE FUNCTION refuse();`);
+  const scene = await setScene(await startService({}, { snapshot }));
+  await connectUser(scene, 'one');
+  const old = await tokenOf(scene, 'one');
+  scene.service.clock.advance(expiredMs);
+  const refreshed = await tokenOf(scene, 'one');
+  expect(refreshed).not.toBe(old);
+  scene.service.clock.advance(expiredMs);
+  expect(await tokenOf(scene, 'one')).not.toBe(refreshed);
+  expect(scene.provider.counts.refresh_token).toBe(2);
 });

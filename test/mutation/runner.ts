@@ -83,8 +83,9 @@ export default class MutantRunner extends TestRunner {
 
   override onAfterRunFiles(): void {
     super.onAfterRunFiles();
+    const reached = new Set(Object.values(board.mutantCoverage.perTest).flatMap((ids) => Object.keys(ids)));
     for (const id of Object.keys(board.mutantCoverage.static)) {
-      if (!this.judges.has(id)) this.judge({ id, test: null, noticed: false });
+      if (!reached.has(id) && !this.judges.has(id)) this.judge({ id, test: null, noticed: false });
     }
   }
 
