@@ -87,6 +87,9 @@ test('17. many connections are read at once, in the order asked, each as often a
     for (const view of await load(backendOf('one'), asked)) views.push(view?.id ?? null);
   });
   expect(views).toEqual([null, ids.own, null, ids.own, ids.shared]);
+  const reads = statements.filter((statement) => /FROM "public"."connect(ion|or)"/.test(statement));
+  expect(reads).toHaveLength(2);
+  for (const statement of reads) expect(statement).toMatch(/WHERE .*"id" (=|IN)/); // and not the whole table
   const ofApps = (all: string[]) => all.filter((statement) => statement.includes('FROM "public"."app"'));
   expect(ofApps(statements)).toEqual([]);
   const more = await recordSql(() => load(memberOf(['w']), [ids['shared at b'], ids.shared]));
