@@ -32,7 +32,7 @@ export default mergeConfig(
       provide: { mutationReports: reports, mutationEvery: every },
       reporters: ['verbose', mutationReporter(reports, every)],
       maxWorkers: 1,
-      testTimeout: 10_000,
+      testTimeout: 15_000,
       hookTimeout: 10_000,
       expect: { poll: { timeout: 2_000 } },
       env: { EVENTUALLY_MS: '2500' },

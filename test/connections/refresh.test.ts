@@ -408,8 +408,49 @@ async function refreshWhile(change: (row: { db: Db; id: string }) => Promise<unk
   const outcome = await refreshed;
   const queued = await db.outboxItem.findMany({ where: { kind: 'REVOKE_GRANT' } });
   const told = instance.told.filter((line) => !line.startsWith('event'));
-  return { outcome, queued, told, id, accountId: connection.accountId, now: instance.clock.now() };
+  const after = await db.credential.findUnique({ where: { connectionId: id }, include: { connection: true } });
+  return { outcome, queued, told, id, version, after, accountId: connection.accountId, now: instance.clock.now() };
 }
+
+test('34. tokens that come once another may have shown the old refresh token are kept, and asked about at the next read', async () => {
+  const changes: Parameters<typeof refreshWhile>[0][] = [
+    ({ db, id }) => db.credential.update({ where: { connectionId: id }, data: { leaseToken: 'another' } }),
+    ({ db, id }) => db.connection.update({ where: { id }, data: { refusedAt: new Date() } }),
+  ];
+  for (const change of changes) {
+    const { outcome, queued, version, after, now } = await refreshWhile(change);
+    expect([outcome, queued]).toEqual([{ kind: 'moved' }, []]);
+    expect(after).toMatchObject({ version: version + 1, accessTokenExpiresAt: now, connection: { refusedAt: null } });
+  }
+});
+
+test('34. tokens that come once another has stored newer ones are of no use, and end nothing', async () => {
+  const newer = await refreshWhile(({ db, id }) =>
+    db.credential.update({ where: { connectionId: id }, data: { version: { increment: 1 } } }),
+  );
+  expect([newer.outcome, newer.queued]).toEqual([{ kind: 'moved' }, []]);
+  expect(newer.after).toMatchObject({ version: newer.version + 1 });
+});
+
+test('34. a refusal that comes once another has stored newer tokens refuses nothing', async () => {
+  const { provider, id, version, startInstance, read, write, acts } = await startRefreshing();
+  const { refresh, told } = startInstance();
+  const [reached, released] = [deferred(), deferred()];
+  provider.around(async (ctx, next) => {
+    if (ctx.path !== '/token') return next();
+    reached.resolve();
+    await released.promise;
+    ctx.status = 400;
+    ctx.body = { error: 'invalid_grant' };
+  });
+  const outcome = refresh(id, version);
+  await reached.promise;
+  await write({ version: version + 1 });
+  released.resolve();
+  expect(await outcome).toEqual({ kind: 'moved' });
+  expect(await read()).toMatchObject({ connection: { refusedAt: null } });
+  expect([told, await acts()]).toEqual([['custom reauthorize'], []]);
+});
 
 test('34. tokens that come for a connection that has ended meanwhile are revoked at once', async () => {
   const ended = await refreshWhile(({ db, id }) => db.credential.delete({ where: { connectionId: id } }));
