@@ -311,7 +311,7 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
       while (wake !== 'closed') {
         const now = deps.clock.now();
         if (expiresAt && now >= expiresAt) return yield 'identity-token-expired';
-        let next: Date | null;
+        let next: Date;
         try {
           await turn();
           const found = await read(wasSeen);
@@ -321,7 +321,7 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
           if (seen !== told || wake === 'recovered') yield { connectorId, view: found.view, at: deps.clock.now() };
           told = seen;
           wasSeen = found.view !== null;
-          next = earlier(earlier(expiresAt, found.view?.endsAt ?? null), after(lookMs, now));
+          next = earlier(expiresAt, earlier(found.view?.endsAt ?? null, after(lookMs, now)));
           rereads = 0;
         } catch (error) {
           if (told === null) throw error;
@@ -382,17 +382,13 @@ function after(ms: number, from: Date): Date {
   return new Date(from.getTime() + ms * (1 + Math.random() / 2));
 }
 
-function earlier(a: Date | null, b: Date | null): Date | null {
-  return a && b ? (b < a ? b : a) : (a ?? b);
+function earlier(a: Date | null, b: Date): Date {
+  return a && a < b ? a : b;
 }
 
-const longestTimerMs = 2 ** 31 - 1;
-
-/** Waits for a change or, where one is given, an instant. */
-async function wakeOrInstant(changes: StatusSubscription, instant: Date | null, clock: Clock): Promise<Wake> {
-  if (!instant) return changes.next();
-  const waitMs = Math.max(0, instant.getTime() - clock.now().getTime());
-  const timer = setTimeout(() => changes.wake(), Math.min(waitMs, longestTimerMs));
+/** Waits for a change or an instant, which is minutes away at most. */
+async function wakeOrInstant(changes: StatusSubscription, instant: Date, clock: Clock): Promise<Wake> {
+  const timer = setTimeout(() => changes.wake(), Math.max(0, instant.getTime() - clock.now().getTime()));
   try {
     return await changes.next();
   } finally {
