@@ -59,7 +59,9 @@ export function actorOf(caller: Caller): AuditActor {
   }
 }
 
+/** Texts as the database keeps them, which knows no half characters: the chain's hash is over that. */
 export function auditRow(at: Date, actor: AuditActor, act: Act): store.NewAuditEvent {
+  const details = { ...act.details, ...(actor.assistant !== undefined && { assistant: actor.assistant }) };
   return {
     id: timeOrderedUuid(), // beside the rows before it in each index: a random place costs the database a page of its log
     workspaceId: act.workspaceId,
@@ -67,14 +69,17 @@ export function auditRow(at: Date, actor: AuditActor, act: Act): store.NewAuditE
     act: act.act,
     outcome: act.outcome ?? 'OK',
     actorKind: actor.kind,
-    actor: actor.id?.toWellFormed() ?? null, // as the database keeps it: the chain's hash is over that
+    actor: actor.id?.toWellFormed() ?? null,
     appId: act.appId ?? actor.appId,
     connectorId: act.connectorId ?? null,
     connectionId: act.connectionId ?? null,
-    targetId: act.targetId ?? null,
-    details: { ...act.details, ...(actor.assistant !== undefined && { assistant: actor.assistant }) },
+    targetId: act.targetId?.toWellFormed() ?? null,
+    details: Object.fromEntries(Object.entries(details).map(([name, told]) => [name, wellFormed(told)])),
   };
 }
+
+const wellFormed = (told: string | string[]) =>
+  typeof told === 'string' ? told.toWellFormed() : told.map((text) => text.toWellFormed());
 
 /** Writes the row of an act into the act's own transaction: there is no act without its row, and no row without its act. */
 export async function recordAct(deps: { clock: Clock }, tx: Tx, actor: AuditActor, act: Act): Promise<void> {
