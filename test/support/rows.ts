@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/db/client.ts';
 import type { Prisma } from '../../src/db/generated/prisma/client.ts';
+import { Secret } from '../../src/lib/secret.ts';
 import { takeDatabase } from './database.ts';
 
 export const now = new Date('2026-01-01T12:00:00Z');
@@ -10,12 +11,15 @@ export const ago = at(-1);
 export const ahead = at(1);
 
 /**
- * A database with no service, of one workspace `w` with an app `a` and a connector `k`; and short ways to write further rows, of
- * which a test tells what matters. A connection's id is its user's, unless told otherwise.
+ * A database with no service (embedded, or the given one), of one workspace `w` with an app `a` and a connector `k`; and short ways
+ * to write further rows, of which a test tells what matters. A connection's id is its user's, unless told otherwise.
  */
-export async function openRows() {
-  const pglite = await takeDatabase(onTestFinished);
-  const { db, readPrepared, close } = await openDatabase({ databaseUrl: null, dataDir: null, pglite });
+export async function openRows(databaseUrl: string | null = null) {
+  const { db, readPrepared, close } = await openDatabase(
+    databaseUrl === null
+      ? { databaseUrl, dataDir: null, pglite: await takeDatabase(onTestFinished) }
+      : { databaseUrl: new Secret(databaseUrl) },
+  );
   onTestFinished(close);
   const write = {
     workspace: (id: string, data: Partial<Prisma.WorkspaceUncheckedCreateInput> = {}) =>
