@@ -189,7 +189,7 @@ test('34. each connection is refreshed by itself: together where they are asked 
   expect(await db.credential.findFirst({ where: ofOther })).toMatchObject(held);
 });
 
-test('36. a provider that does not answer is waited for longer and longer; what it is not asked meanwhile is told with how long', async () => {
+test('35. a provider that does not answer is waited for longer and longer; what it is not asked meanwhile is told with how long', async () => {
   const { provider, id, version, startInstance, read, acts } = await startRefreshing();
   const { refresh, clock, told, logs } = startInstance();
   const outage = answerTokenRequests(provider, (ctx) => {
@@ -228,7 +228,7 @@ test('36. a provider that does not answer is waited for longer and longer; what 
   expect((await acts()).at(-1)).toBe('TOKEN_REFRESHED OK');
 });
 
-test('36. Retry-After is the least wait; a setting that is refused is asked about again soon, and told while it is not', async () => {
+test('35. Retry-After is the least wait; a setting that is refused is asked about again soon, and told while it is not', async () => {
   const { provider, id, version, startInstance, read, write, acts } = await startRefreshing();
   const { refresh, clock, told } = startInstance();
   const outcomeOf = async (answer: Parameters<typeof answerTokenRequests>[1]) => {
@@ -260,7 +260,7 @@ test('36. Retry-After is the least wait; a setting that is refused is asked abou
   expect(told.at(-1)).toBe('custom misconfigured');
 });
 
-test('38. a grant that the provider refuses for good is ended, once, and told of; what it waited for is due', async () => {
+test('35. a grant that the provider refuses for good is ended, once, and told of; what it waited for is due', async () => {
   const { provider, db, id, version, startInstance, read, acts } = await startRefreshing();
   const { refresh, clock, told } = startInstance();
   const { connection } = await read();

@@ -200,7 +200,7 @@ test('33. a token that is too old, or too short for what is asked, is waited for
   expect((await read()).answer).toMatchObject({ code: 'NOT_CONNECTED' });
 });
 
-test('39. a token that must be consented to anew is refused with the reason, but for new scopes where the caller takes the old', async () => {
+test('36. a token that must be consented to anew is refused with the reason, but for new scopes where the caller takes the old', async () => {
   const { db, connectorId, read, clock, id } = await startReading();
   await db.connector.update({ where: { id: connectorId }, data: { scopesFingerprint: 'others', scopes: ['more'] } });
   const { answer, did } = await read();
@@ -217,7 +217,7 @@ test('39. a token that must be consented to anew is refused with the reason, but
   expect((await read()).answer).toMatchObject({ code: 'PLAN_REQUIRED' });
 });
 
-test('38. of a refused token that nothing can refresh the provider is asked whether it means it', async () => {
+test('35. of a refused token that nothing can refresh the provider is asked whether it means it', async () => {
   const { scene, id, db, read, row, write, clock, deps } = await startReading();
   const { fingerprint, version, connection } = await row();
   const verifiedAt = () =>
@@ -271,7 +271,7 @@ test('38. of a refused token that nothing can refresh the provider is asked whet
   ]);
 });
 
-test('44. a caller that is remembered is asked for anew once its key, or its app, is not as it was', async () => {
+test('32. a caller that is remembered is asked for anew once its key, or its app, is not as it was', async () => {
   const { deps, caller, read, db, app } = await startReading();
   const { updatedAt } = await db.app.findUniqueOrThrow({ where: { id: app.id } });
   const key = await db.appKey.findFirstOrThrow({ where: { appId: app.id } });
