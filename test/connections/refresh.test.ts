@@ -6,9 +6,8 @@ import type { Db } from '../../src/db/client.ts';
 import type { Prisma } from '../../src/db/generated/prisma/client.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { createStatusEvents } from '../../src/events/status-events.ts';
-import { createProviderFetch } from '../../src/oauth/fetch.ts';
 import { untraced } from '../../src/observability/tracing.ts';
-import { createStoppedClock, newKey, startServiceToStop } from '../support/at-rest.ts';
+import { createStoppedClock, newKey, openProviderFetch, startServiceToStop } from '../support/at-rest.ts';
 import { startService } from '../support/harness.ts';
 import { connectUser, readAs, setScene, tokenOf, expiredMs } from '../support/scene.ts';
 import { answerTokenRequests, deferred, holdTokenRequest } from '../support/token-endpoint.ts';
@@ -22,9 +21,7 @@ async function startRefreshing(others: string[] = []) {
   for (const user of ['one', ...others]) await connectUser(scene, user);
   const id = (await readAs(scene, 'one')).connection.id.replace('AppUserConnection_', '');
   const db = await running.stop();
-  const provider = createProviderFetch({ allowedHosts: [], allowLoopback: true, timeoutMs: 10_000, maxBytes: 65_536 });
-  onTestFinished(provider.close);
-  const { fetch } = provider;
+  const fetch = openProviderFetch();
   /** What an instance has told: metrics and events in a word each, and its log. */
   const startInstance = (deps: Partial<RefreshDeps> = {}) => {
     const clock = createStoppedClock();

@@ -5,8 +5,7 @@ import { createResolveServer } from '../../src/connectors/server.ts';
 import { parseKeyring } from '../../src/crypto/keyring.ts';
 import { createStatusEvents } from '../../src/events/status-events.ts';
 import { createLogger } from '../../src/lib/logger.ts';
-import { createProviderFetch } from '../../src/oauth/fetch.ts';
-import { createStoppedClock, newKey, startServiceToStop } from '../support/at-rest.ts';
+import { createStoppedClock, newKey, openProviderFetch, startServiceToStop } from '../support/at-rest.ts';
 import { disconnectAppUser } from '../support/journey.ts';
 import { connectUser, failRevocations, setScene } from '../support/scene.ts';
 
@@ -20,9 +19,7 @@ async function startWithPendingRevocation(others: string[] = []) {
   await disconnectAppUser(running.service, await scene.app.user('one'), scene.connector.id);
   const db = await running.stop();
   await db.outboxItem.updateMany({ where: { kind: 'REVOKE_GRANT' }, data: { attempts: 0, leaseUntil: null } });
-  const provider = createProviderFetch({ allowedHosts: [], allowLoopback: true, timeoutMs: 10_000, maxBytes: 65_536 });
-  onTestFinished(provider.close);
-  const { fetch } = provider;
+  const fetch = openProviderFetch();
   const clock = createStoppedClock();
   const logs: string[] = [];
   const deps = {

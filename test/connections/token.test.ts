@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createFindForRead } from '../../src/connections/store.ts';
 import type { RefreshOutcome } from '../../src/connections/refresh.ts';
 import { readSharedToken, readToken, type TokenDeps, type TokenReadOptions } from '../../src/connections/token.ts';
@@ -7,10 +7,9 @@ import { parseKeyring } from '../../src/crypto/keyring.ts';
 import type { Prisma } from '../../src/db/generated/prisma/client.ts';
 import { createStatusEvents } from '../../src/events/status-events.ts';
 import { OAuthError } from '../../src/oauth/failure.ts';
-import { createProviderFetch } from '../../src/oauth/fetch.ts';
 import { untraced } from '../../src/observability/tracing.ts';
 import type { Caller } from '../../src/workspaces/caller.ts';
-import { createStoppedClock, newKey, startServiceToStop } from '../support/at-rest.ts';
+import { createStoppedClock, newKey, openProviderFetch, startServiceToStop } from '../support/at-rest.ts';
 import { connectUser, readAs, setScene } from '../support/scene.ts';
 
 const asUsual: TokenReadOptions = {
@@ -28,9 +27,7 @@ async function startReading() {
   const { connection } = await readAs(scene, 'one');
   const id = connection.id.replace('AppUserConnection_', '');
   const db = await running.stop();
-  const provider = createProviderFetch({ allowedHosts: [], allowLoopback: true, timeoutMs: 10_000, maxBytes: 65_536 });
-  onTestFinished(provider.close);
-  const { fetch } = provider;
+  const fetch = openProviderFetch();
   const clock = createStoppedClock();
   /** What the reads have done, in a line each. */
   const told: string[] = [];

@@ -6,6 +6,7 @@ import { PGlite } from '@electric-sql/pglite';
 import { onTestFinished } from 'vitest';
 import type { Overrides } from '../../src/app.ts';
 import { type Db, openDatabase } from '../../src/db/client.ts';
+import { createProviderFetch, type ProviderFetch } from '../../src/oauth/fetch.ts';
 import { takeDatabase } from './database.ts';
 import { createTestClock, type Service, startService, type TestClock } from './harness.ts';
 
@@ -63,6 +64,13 @@ export async function startServiceToStop(env: Record<string, string> = {}) {
       return db;
     },
   };
+}
+
+/** Asks the local providers, as the service that has stopped did. */
+export function openProviderFetch(): ProviderFetch {
+  const opened = createProviderFetch({ allowedHosts: [], allowLoopback: true, timeoutMs: 10_000, maxBytes: 65_536 });
+  onTestFinished(opened.close);
+  return opened.fetch;
 }
 
 /** Every row of every table, as JSON text, with its table's name. */

@@ -1,4 +1,3 @@
-import { onTestFinished } from 'vitest';
 import {
   beginFlow,
   type CallbackRequest,
@@ -17,11 +16,10 @@ import { idOf } from '../../src/lib/global-id.ts';
 import { createInFlight } from '../../src/lib/in-flight.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { sha256Hex } from '../../src/lib/secret.ts';
-import { createProviderFetch } from '../../src/oauth/fetch.ts';
 import type { Caller, CallerApp } from '../../src/workspaces/caller.ts';
 import { createRateLimiter, defaultRateLimits } from '../../src/workspaces/rate-limits.ts';
 import { findApp } from '../../src/workspaces/store.ts';
-import { createStoppedClock, newKey, startServiceToStop } from './at-rest.ts';
+import { createStoppedClock, newKey, openProviderFetch, startServiceToStop } from './at-rest.ts';
 import { type ConsentChoice, consentAt } from './local-provider.ts';
 import { setStage, type StageOptions } from './stage.ts';
 
@@ -61,9 +59,7 @@ export async function startFlows(options: StageOptions = {}) {
   const stage = await setStage({ ...options, service: running.service });
   const { publicUrl } = running.service.config;
   const db = await running.stop();
-  const sent = createProviderFetch({ allowedHosts: [], allowLoopback: true, timeoutMs: 10_000, maxBytes: 65_536 });
-  onTestFinished(sent.close);
-  const { fetch } = sent;
+  const fetch = openProviderFetch();
   const clock = createStoppedClock();
   const logs: LogLine[] = [];
   const published: StatusTopic[] = [];
