@@ -1,11 +1,12 @@
 import type { PendingFlow } from '../db/generated/prisma/client.ts';
-import type { Db } from '../db/client.ts';
+import type { Db, Tx } from '../db/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DomainError } from '../lib/domain-error.ts';
 import { type AuditActor, byUser, recordAct } from '../workspaces/audit.ts';
 import type { Tracing } from '../observability/tracing.ts';
 import type { NoteTokenRead } from '../workspaces/audit-reads.ts';
 import { type Caller, CallerOutdated } from '../workspaces/caller.ts';
+import { connectionId } from './connection.ts';
 import { flowFailureOf } from './errors.ts';
 import * as store from './store.ts';
 
@@ -20,14 +21,22 @@ export function actorOfFlow({ appId, userId, startedBy }: PendingFlow): AuditAct
   return startedBy === null ? byUser(appId, userId) : { kind: 'MEMBER', id: startedBy, appId };
 }
 
-/** Ends a flow that came to nothing, and says in the audit why. */
-export async function failFlow(deps: { db: Db; clock: Clock }, flow: PendingFlow, error: DomainError): Promise<void> {
-  const { workspaceId, connectorId, appId } = flow;
-  await deps.db.$transaction(async (tx) => {
-    const isFirst = await store.failFlow(tx, flow.id, flowFailureOf(error), deps.clock.now());
-    const act = { act: 'CONNECT_FAILED', workspaceId, connectorId, appId, outcome: error.code } as const;
-    if (isFirst) await recordAct(deps, tx, actorOfFlow(flow), act);
-  });
+/** Ends a flow that came to nothing, and says in the audit why: once, by the first who tells. */
+export function failFlow(deps: { db: Db; clock: Clock }, flow: PendingFlow, error: DomainError): Promise<void> {
+  return deps.db.$transaction((tx) => failFlowWithin(deps, tx, flow, error));
+}
+
+/** The same in a transaction that does more. */
+export async function failFlowWithin(
+  deps: { clock: Clock },
+  tx: Tx,
+  flow: PendingFlow,
+  error: DomainError,
+): Promise<void> {
+  const isFirst = await store.failFlow(tx, flow.id, flowFailureOf(error), deps.clock.now());
+  const id = connectionId(flow.connectorId, flow.appId, flow.userId);
+  const act = { act: 'CONNECT_FAILED', outcome: error.code, ...actOn({ ...flow, id }) } as const;
+  if (isFirst) await recordAct(deps, tx, actorOfFlow(flow), act);
 }
 
 /** Makes a read of a token, and notes how it ended. */

@@ -2,6 +2,7 @@ import type { Db } from '../db/client.ts';
 import type { Connector } from '../db/generated/prisma/client.ts';
 import { ConnectorRefusal } from '../db/generated/prisma/enums.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
 import type { OAuthVerdict } from '../oauth/failure.ts';
 import * as store from './store.ts';
 
@@ -19,7 +20,13 @@ export async function noteRefusal(
   if (refusal) await store.recordConnectorRefusal(deps.db, connector, refusal, deps.clock.now());
 }
 
-/** The provider has accepted the connector's client: what it refused before is mended. */
-export async function noteAcceptance(deps: { db: Db }, connector: Pick<Connector, 'id' | 'refusal'>): Promise<void> {
-  if (connector.refusal) await store.clearConnectorRefusal(deps.db, connector.id);
+/** The provider has accepted the connector's client: what it refused before is mended. What that came with is stored, and is not failed by this note: the next acceptance makes it. */
+export async function noteAcceptance(
+  deps: { db: Db; log: Logger },
+  { id, refusal }: Pick<Connector, 'id' | 'refusal'>,
+): Promise<void> {
+  if (!refusal) return;
+  await store.clearConnectorRefusal(deps.db, id).catch((err: unknown) => {
+    deps.log.error({ err, connectorId: id }, 'a refusal that is mended could not be taken off its connector');
+  });
 }

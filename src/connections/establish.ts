@@ -21,7 +21,7 @@ import { recordAct, scopeChanges } from '../workspaces/audit.ts';
 import { NotFoundError } from '../workspaces/errors.ts';
 import { roleMay, roleTooLow } from '../workspaces/membership.ts';
 import { findRole } from '../workspaces/store.ts';
-import { actOn, actorOfFlow } from './audit.ts';
+import { actOn, actorOfFlow, failFlowWithin } from './audit.ts';
 import { connectionId, connectorProblem, isRevoked, ownerInTheWay } from './connection.ts';
 import { noteAcceptance, noteRefusal } from './connector-refusal.ts';
 import { AccountOwnedError, flowError } from './errors.ts';
@@ -122,7 +122,6 @@ async function storeConnection(
   const tokens = sealGrant(deps.keyring, id, grant, receivedAt, null);
   const write = async (tx: Tx): Promise<DomainError | null> => {
     await store.takeTurn(tx, id); // of two first flows at once, the second finds the first one's grant and takes it back
-    await store.deleteFlow(tx, flow.id);
     const { closed, grantsRevokedAt } = await closedMeanwhile(tx, flow, receivedAt);
     const before = await store.lockWithCredential(tx, id);
     if (before?.credential?.fingerprint === tokens.fingerprint) return null; // a commit whose answer was lost
@@ -135,10 +134,10 @@ async function storeConnection(
     if (refusal) {
       const dueAt = before?.credential && sameGrant ? null : receivedAt;
       await queueRevocation(deps, tx, ownerOf(flow, id, grant, account), grant, dueAt);
-      const act = { act: 'CONNECT_FAILED', outcome: refusal.code, ...actOn({ ...flow, id }) } as const;
-      await recordAct(deps, tx, actorOfFlow(flow), act);
+      await failFlowWithin(deps, tx, flow, refusal);
       return refusal;
     }
+    await store.deleteFlow(tx, flow.id);
     if (before?.credential) {
       const owner = { ...before, connectionId: id, grantsRevokedAt: wasRevoked ? grantsRevokedAt : null };
       await queueStoredRevocation(deps, tx, owner, before.credential, sameGrant ? null : receivedAt);

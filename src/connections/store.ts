@@ -212,8 +212,9 @@ export function findConnectors(db: Db, ids: string[], workspaceIds: string[] | n
   });
 }
 
+/** Those of apps that still are. */
 export function findConnections(db: Db, ids: string[]) {
-  return db.connection.findMany({ where: { id: { in: ids } } });
+  return db.connection.findMany({ where: { id: { in: ids }, app: { deletedAt: null } } });
 }
 
 /** The connectors of a provider through which an app shares an account, the oldest first. */

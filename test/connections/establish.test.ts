@@ -81,6 +81,20 @@ function letTimePass() {
   onTestFinished(() => spy.mockRestore());
 }
 
+test('27. an account is connected even where the note that its client is accepted cannot be made; the next makes it', async () => {
+  const flows = await startFlows();
+  const { connectorId, db, logs } = flows;
+  await db.connector.update({ where: { id: connectorId }, data: { refusal: 'INVALID_CLIENT' } });
+  await db.$executeRawUnsafe(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'no room'; END; $$`);
+  await db.$executeRawUnsafe('CREATE TRIGGER refuse BEFORE UPDATE ON connector FOR EACH ROW EXECUTE FUNCTION refuse()');
+  const id = await connect(flows, 'one').finally(() => db.$executeRawUnsafe('DROP FUNCTION refuse CASCADE'));
+  expect(await tokenOf(flows, id)).not.toBe(null);
+  expect(logs).toMatchObject([{ level: 50, connectorId, err: { message: expect.stringContaining('no room') } }]);
+  await connect(flows, 'two');
+  expect([(await flows.connector()).refusal, logs.length]).toEqual([null, 1]);
+});
+
 test('24. what was granted is kept as the provider told it, with whose it is, in the place of the flow; the audit and the page are told', async () => {
   const flows = await startFlows({ scopes: ['openid', 'email', 'profile', 'calendar.read'] });
   const { app, clock, connectorId, db, deps, published, woken } = flows;
@@ -336,7 +350,7 @@ test('54. what closes the connector or the app during the exchange leaves the co
       failure,
       { of: started.connectionId, accountId: account, clientFingerprint },
     ]);
-    expect(await flows.flowOf(started)).toBe(null);
+    expect(await flows.flowOf(started)).toMatchObject({ failure, usedAt: clock.now() }); // for those who ask why
     return { failure, dueAt: item?.dueAt ?? null };
   };
   const now = clock.now();

@@ -19,6 +19,7 @@ async function setUp() {
   await write.app('deleted', { deletedAt: ago });
   await write.app('foreign app', { workspaceId: 'v' });
   await write.connector('shared', { kind: 'SHARED' });
+  await write.connector('shared too', { kind: 'SHARED' });
   await write.connector('foreign', { workspaceId: 'v' });
   await write.connector('foreign shared', { workspaceId: 'v', kind: 'SHARED' });
   const ids = {
@@ -28,7 +29,9 @@ async function setUp() {
     'of nobody': connectionId('k', 'a', null),
     shared: connectionId('shared', 'a', null),
     'shared at b': connectionId('shared', 'b', null),
+    'at deleted': connectionId('k', 'deleted', 'one'),
     'shared at deleted': connectionId('shared', 'deleted', null),
+    'not shared at deleted': connectionId('shared too', 'deleted', null),
     'own at shared': connectionId('shared', 'a', 'one'),
     foreign: connectionId('foreign', 'foreign app', 'one'),
     'foreign shared': connectionId('foreign shared', 'foreign app', null),
@@ -40,6 +43,8 @@ async function setUp() {
   await write.connection(ids.own, { userId: 'one' });
   await write.connection(ids['at b'], { userId: 'one', appId: 'b' });
   await write.connection(ids.shared, { connectorId: 'shared', userId: null, ownedBy: 'member-9' });
+  await write.connection(ids['at deleted'], { userId: 'one', appId: 'deleted' });
+  await write.connection(ids['shared at deleted'], { connectorId: 'shared', userId: null, appId: 'deleted' });
   const ofForeign = { workspaceId: 'v', appId: 'foreign app', connectorId: 'foreign' };
   await write.connection(ids.foreign, { ...ofForeign, userId: 'one' });
   const load = (caller: Caller, asked: readonly string[]) => loadConnections({ db, clock }, caller, asked);
