@@ -138,18 +138,30 @@ export function createIdentify(deps: IdentityDeps): Identity {
     }
   }
 
-  /** A token that was good is so until it ends or its app is changed: a change of status has thousands asked about at once. */
-  async function verifyUser(app: AppRow, token: string): Promise<Remembered<VerifiedUser>> {
-    const name = hash('sha256', JSON.stringify([app.id, app.updatedAt, token]), 'base64');
+  /**
+   * A token that was good is so until it ends, or what it is checked against changes, which `checkedBy` names: a change of status has
+   * thousands asked about at once. `key`: the secret, or where the issuer publishes its keys, which it may withdraw.
+   */
+  async function verifyOnce(
+    checkedBy: readonly unknown[],
+    token: string,
+    expected: { issuer: string; audience: string },
+    key: string | (() => Uint8Array),
+  ): Promise<Remembered<VerifiedUser>> {
+    const name = hash('sha256', JSON.stringify([...checkedBy, token]), 'base64');
     const known = verified.get(name);
     if (known && known.until > deps.clock.now()) return known;
-    const expected = { issuer: app.identityIssuer, audience: app.identityAudience };
-    const { identityJwksUrl } = app;
-    const found = await verify(token, expected, identityJwksUrl ? keySet(identityJwksUrl) : secretOf(app));
-    const keysEndAt = deps.clock.now().getTime() + (identityJwksUrl ? keySetMs : Number.POSITIVE_INFINITY);
+    const isPublished = typeof key === 'string';
+    const found = await verify(token, expected, isPublished ? keySet(key) : key());
+    const keysEndAt = deps.clock.now().getTime() + (isPublished ? keySetMs : Number.POSITIVE_INFINITY);
     const user = { found, until: new Date(Math.min(found.expiresAt.getTime(), keysEndAt)) };
     verified.set(name, user);
     return user;
+  }
+
+  function verifyUser(app: AppRow, token: string): Promise<Remembered<VerifiedUser>> {
+    const expected = { issuer: app.identityIssuer, audience: app.identityAudience };
+    return verifyOnce([app.id, app.updatedAt], token, expected, app.identityJwksUrl ?? (() => secretOf(app)));
   }
 
   function secretOf(app: AppRow): Uint8Array {
@@ -205,7 +217,8 @@ export function createIdentify(deps: IdentityDeps): Identity {
     if (!deps.admin || !isJwt(token)) {
       throw new UnauthenticatedError('The bearer token is not known. An app user also sends X-App-Id.');
     }
-    const { userId: subject, expiresAt } = await verify(token, deps.admin, keySet(deps.admin.jwksUrl));
+    const { found } = await verifyOnce(['admin'], token, deps.admin, deps.admin.jwksUrl);
+    const { userId: subject, expiresAt } = found;
     // a person is nobody's key, whatever their issuer calls them
     const memberships = keyIdOf(subject) === null ? await store.findMemberships(deps.db, subject) : [];
     return { kind: 'member', subject, memberships, expiresAt };

@@ -80,8 +80,10 @@ test('T16. a page of an origin that the app has given up hears no more', async (
   expect((await stream.nextResult())?.errors?.[0]).toMatchObject({ message: 'access-ended' });
 });
 
-/** A scene whose app has identity tokens of an issuer with a JWKS, and one of them. The issuer answers these keys; null: it is busy. */
-async function setIssuer(keysNow: (jwk: JWK) => JWK[] | null): Promise<{ scene: Scene; token: string }> {
+/** A scene whose app and admins have identity tokens of an issuer with a JWKS, and one of each. The issuer answers these keys; null: it is busy. */
+async function setIssuer(
+  keysNow: (jwk: JWK) => JWK[] | null,
+): Promise<{ scene: Scene; token: string; adminToken: string }> {
   const keys = await generateKeyPair('ES256');
   const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'first', alg: 'ES256', use: 'sig' };
   const { origin } = await startServer((_request, response) => {
@@ -90,12 +92,16 @@ async function setIssuer(keysNow: (jwk: JWK) => JWK[] | null): Promise<{ scene: 
     response.setHeader('content-type', 'application/json');
     response.end(published ? JSON.stringify({ keys: published }) : 'busy');
   });
-  const scene = await setScene(await startService());
-  const identity = { jwks: { issuer: 'https://id.example.com', audience: 'aud', jwksUrl: `${origin}/jwks` } };
+  const iss = 'https://id.example.com';
+  const jwksUrl = `${origin}/jwks`;
+  const scene = await setScene(
+    await startService({ ADMIN_ISSUER: iss, ADMIN_AUDIENCE: 'console', ADMIN_JWKS_URL: jwksUrl }),
+  );
+  const identity = { jwks: { issuer: iss, audience: 'aud', jwksUrl } };
   await act(scene, 'editApp', { appId: scene.app.id, identity }, 'EditAppPayload');
-  const claims = { iss: 'https://id.example.com', aud: 'aud', exp: 7200 };
-  const header = { alg: 'ES256', kid: 'first' };
-  return { scene, token: await signJwt(keys.privateKey, header, claims, scene.service.clock.now()) };
+  const sign = (aud: string) =>
+    signJwt(keys.privateKey, { alg: 'ES256', kid: 'first' }, { iss, aud, exp: 7200 }, scene.service.clock.now());
+  return { scene, token: await sign('aud'), adminToken: await sign('console') };
 }
 
 /** For the service and for jose, which has a clock of its own. */
@@ -125,15 +131,17 @@ test('40. an issuer whose keys cannot be fetched for the moment ends no stream, 
   expect(await stream.next()).toMatchObject({ status: 'UNAVAILABLE' });
 });
 
-test('40. an identity token whose key the issuer has withdrawn is good for ten minutes at most, for users and for backend functions', async () => {
+test('40. an identity token whose key the issuer has withdrawn is good for ten minutes at most, for users, backend functions and admins', async () => {
   let isWithdrawn = false;
-  const { scene, token } = await setIssuer((jwk) => [
+  const { scene, token, adminToken } = await setIssuer((jwk) => [
     isWithdrawn ? { ...jwk, kid: 'second', x: jwk.y ?? '', y: jwk.x ?? '' } : jwk,
   ]);
   const { service, app, connector } = scene;
   const { authorization = '' } = await app.backend('one');
   const asUser = () =>
     service.graphql('{ availableConnectors { id } }', {}, { authorization: `Bearer ${token}`, 'x-app-id': app.id });
+  const asAdmin = (admin: string) =>
+    service.graphql('{ workspaces { edges { cursor } } }', {}, { authorization: `Bearer ${admin}` });
   const { http } = await listen(service);
   const asBackend = async () => {
     const query = `{ currentAppUserConnection(connectorId: "${connector.id}") { __typename } }`;
@@ -142,6 +150,8 @@ test('40. an identity token whose key the issuer has withdrawn is good for ten m
     return answer.json();
   };
   expect((await asUser()).errors).toEqual([]);
+  expect((await asAdmin(adminToken)).errors).toEqual([]);
+  expect((await asAdmin(token)).errors[0]).toMatchObject({ extensions: { code: 'UNAUTHENTICATED' } }); // good for its app alone
   const unconnected = { data: { currentAppUserConnection: { __typename: 'NotConnectedError' } } };
   expect(await asBackend()).toEqual(unconnected);
   expect(await asBackend()).toEqual(unconnected); // the second time by what is remembered
@@ -149,6 +159,7 @@ test('40. an identity token whose key the issuer has withdrawn is good for ten m
   isWithdrawn = true;
   elevenMinutesLater(service);
   expect((await asUser()).errors[0]).toMatchObject({ extensions: { code: 'UNAUTHENTICATED' } });
+  expect((await asAdmin(adminToken)).errors[0]).toMatchObject({ extensions: { code: 'UNAUTHENTICATED' } });
   expect(await asBackend()).toEqual({ data: { currentAppUserConnection: { __typename: 'UnauthenticatedError' } } });
 });
 
