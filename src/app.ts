@@ -11,7 +11,7 @@ import { keepAlive } from './connections/keep-alive.ts';
 import { createRefresh } from './connections/refresh.ts';
 import { drainOutbox } from './connections/revoke.ts';
 import { createMissingKeys, rotateAtStart } from './connections/rotate-keys.ts';
-import { createFindForRead, deleteExpiredFlows, outboxBacklog } from './connections/store.ts';
+import { createFindForRead, createFindForStatus, deleteExpiredFlows, outboxBacklog } from './connections/store.ts';
 import { createWatchStatus } from './connections/status.ts';
 import { deleteOldRequests } from './connectors/request.ts';
 import { createResolveServer, type ResolveServer } from './connectors/server.ts';
@@ -226,7 +226,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
       readAudit.note(caller, read);
     },
     refresh,
-    watchStatus: createWatchStatus(parts),
+    watchStatus: createWatchStatus({ ...parts, findForStatus: createFindForStatus(readPrepared) }),
     publicUrl,
     defaultPlan: config.defaultPlan,
     checkUrl: (url) => checkProviderUrl(url, policy),

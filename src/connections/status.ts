@@ -199,16 +199,17 @@ export type StreamEnd = 'identity-token-expired' | 'access-ended';
 
 export interface WatchDeps {
   db: Db;
+  findForStatus: store.FindForStatus;
   clock: Clock;
   events: StatusEvents;
   log: Logger;
 }
 
-/** How long readings are gathered that follow one change: it may wake thousands of streams at once. */
-const gatherMs = 5;
-const mostReadings = 100;
-/** How many streams read, or tell, at a turn of the event loop: about a millisecond of work. */
-const streamsPerTurn = 8;
+/** How many streams read, or tell, at a turn of the event loop: those who read share round trips, those who tell do a millisecond's work. */
+const readsPerTurn = 32;
+const tellsPerTurn = 8;
+/** How much of the time, beside each part that they take, is left to everybody else. */
+const rest = 4;
 /** After how long a reading that failed is tried again: longer each time, up to the other. */
 const shortestRereadMs = 1_000;
 const longestRereadMs = 30_000;
@@ -256,10 +257,11 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
       );
       return keys.map(({ caller, id }) => viewFor(rows, caller, id, deps.clock.now()));
     },
-    { cache: false, maxBatchSize: mostReadings, batchScheduleFn: (run) => setTimeout(run, gatherMs) },
+    { cache: false, maxBatchSize: store.mostReadsAtOnce, batchScheduleFn: store.gather },
   );
 
-  const turn = createTurns(streamsPerTurn);
+  const toRead = createTurns(readsPerTurn, rest);
+  const toTell = createTurns(tellsPerTurn, rest);
 
   const held = createHolding({ each: maxStreamsOfCaller, all: maxStreams });
 
@@ -274,9 +276,10 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
   }
 
   /** What there is to tell a user now, if they may still hear it. */
-  async function presentOwn(before: Caller, identify: () => Promise<Caller>, id: string) {
-    const [caller, view] = await Promise.all([identify(), views.load({ caller: before, id })]);
-    return callingUser(caller) ? { view } : endOf(caller);
+  async function presentOwn(identify: () => Promise<Caller>, key: Parameters<store.FindForStatus>[0]) {
+    const [caller, row] = await Promise.all([identify(), deps.findForStatus(key)]);
+    if (!callingUser(caller)) return endOf(caller);
+    return { view: row && viewConnection(key.connectionId, row.connector, row.connection, deps.clock.now()) };
   }
 
   /** What there is to tell of a shared account now. What could be seen, and no longer can, was taken out of the caller's sight. */
@@ -313,9 +316,9 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
         if (expiresAt && now >= expiresAt) return yield 'identity-token-expired';
         let next: Date;
         try {
-          await turn();
+          await toRead();
           const found = await read(wasSeen);
-          await turn();
+          await toTell();
           if (typeof found === 'string') return yield found;
           const seen = hash('sha256', JSON.stringify(found.view), 'base64'); // shorter than what it stands for: there may be thousands
           if (seen !== told || wake === 'recovered') yield { connectorId, view: found.view, at: deps.clock.now() };
@@ -355,8 +358,11 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
         release();
       },
     };
-    const read = (wasSeen: boolean) =>
-      userId === null ? presentShared(wasSeen, identify, id) : presentOwn(caller, identify, id);
+    const workspaceId = callingUser(caller)?.app.workspaceId;
+    const read =
+      workspaceId === undefined
+        ? (wasSeen: boolean) => presentShared(wasSeen, identify, id)
+        : () => presentOwn(identify, { connectorId, workspaceId, connectionId: id });
     const values = stream(changes, expiryOf(caller), read, connectorId);
     return {
       [Symbol.asyncIterator]() {

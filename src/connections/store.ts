@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import DataLoader from 'dataloader';
-import type { Db, ReadPrepared, Tx } from '../db/client.ts';
+import type { Db, PreparedStatement, ReadPrepared, Tx } from '../db/client.ts';
 import { type Connection, type Connector, type Credential, Prisma } from '../db/generated/prisma/client.ts';
 import type {
   ConnectBinding,
@@ -94,19 +94,22 @@ export type FoundForRead = ConnectionRow & { appAsOf: Date | null };
 /** Reads one connection of a workspace's connector, deleted connectors included, with its tokens. */
 export type FindForRead = (key: ReadKey) => Promise<FoundForRead | null>;
 
+/** The same without the tokens. */
+export type FindForStatus = (key: Omit<ReadKey, 'appKeyId'>) => Promise<ConnectionRow | null>;
+
 type Table = keyof typeof readColumns;
 
 const asArray = (table: Table) =>
   `json_build_array(${readColumns[table].map((column) => `${table}."${column}"`).join(', ')})`;
 
 /**
- * All that token reads must know, their callers' keys included. Those of one batch mostly share a connector and a caller, which are
+ * All that reads must know, their callers' keys included. Those of one batch mostly share a connector and a caller, which are
  * told once, by whoever leads. JSON, because one column is described and parsed in less time than forty, and without names, which
  * take as long as the values; as subselects, so that each read seeks its rows by their ids whatever the tables' sizes are thought
  * to be.
  */
-const findForReads = {
-  name: 'token-reads',
+const findForReads = (name: string, { tokens }: { tokens: boolean }): PreparedStatement => ({
+  name,
   text: `
     SELECT place,
       CASE WHEN leads THEN (
@@ -124,15 +127,15 @@ const findForReads = {
       (
         SELECT json_build_object(
           'connection', ${asArray('connection')},
-          'credential', CASE WHEN credential."connectionId" IS NOT NULL THEN ${asArray('credential')} END
+          'credential', ${tokens ? `CASE WHEN credential."connectionId" IS NOT NULL THEN ${asArray('credential')} END` : 'NULL'}
         )
-        FROM connection LEFT JOIN credential ON credential."connectionId" = connection.id
+        FROM connection ${tokens ? 'LEFT JOIN credential ON credential."connectionId" = connection.id' : ''}
         WHERE connection.id = asked."connectionId" AND connection."connectorId" = asked."connectorId"
       ) AS connection
     FROM json_to_recordset($1::json) AS asked(
       place int, leads boolean, "connectorId" text, "workspaceId" text, "connectionId" text, "appKeyId" text
     )`,
-};
+});
 
 /** A row of a table, as the values of its `readColumns`. */
 type Values = unknown[];
@@ -144,10 +147,30 @@ interface FoundJson {
   connection: { connection: Values; credential: Values | null } | null;
 }
 
-const mostReadsAtOnce = 100;
+export const mostReadsAtOnce = 100;
 
 /** Reads that are asked for at once share one round trip; none waits for one that is not there yet. */
 export function createFindForRead(readPrepared: ReadPrepared): FindForRead {
+  // once all sockets that have something to say were listened to
+  return createReads(readPrepared, findForReads('token-reads', { tokens: true }), setImmediate);
+}
+
+/** How long readings are gathered that follow one change: it may wake thousands of streams at once. */
+const gatherMs = 5;
+
+/** Schedules one round trip for all readings of some milliseconds. */
+export const gather = (run: () => void) => setTimeout(run, gatherMs);
+
+export function createFindForStatus(readPrepared: ReadPrepared): FindForStatus {
+  const find = createReads(readPrepared, findForReads('status-reads', { tokens: false }), gather);
+  return (key) => find({ ...key, appKeyId: null });
+}
+
+function createReads(
+  readPrepared: ReadPrepared,
+  statement: PreparedStatement,
+  schedule: (run: () => void) => void,
+): FindForRead {
   const reads = new DataLoader<ReadKey, FoundForRead | null>(
     async (keys) => {
       const firsts = new Map<string, number>();
@@ -159,15 +182,14 @@ export function createFindForRead(readPrepared: ReadPrepared): FindForRead {
       });
       const asked = keys.map((key, place) => ({ ...key, place, leads: leaders[place] === place }));
       const rows: FoundJson[] = [];
-      for (const row of await readPrepared<FoundJson>(findForReads, [JSON.stringify(asked)])) rows[row.place] = row;
+      for (const row of await readPrepared<FoundJson>(statement, [JSON.stringify(asked)])) rows[row.place] = row;
       const connectors = rows.map(({ connector }) => connector && connectorForRead(connector));
       return leaders.map((leader, place) => {
         const connector = connectors[leader];
         return connector ? connectionForRead(connector, rows[place]?.connection ?? null) : null;
       });
     },
-    // once all sockets that have something to say were listened to
-    { cache: false, maxBatchSize: mostReadsAtOnce, batchScheduleFn: setImmediate },
+    { cache: false, maxBatchSize: mostReadsAtOnce, batchScheduleFn: schedule },
   );
   return (key) => reads.load(key);
 }

@@ -23,6 +23,9 @@ export interface StatusSubscription {
   close(): void;
 }
 
+/** How many are woken at a turn of the event loop: each goes on at once as far as it can. */
+const wokenPerTurn = 200;
+
 const name = (topic: StatusTopic) => Object.entries(topic).flat().join(':');
 
 /** Events within this process. */
@@ -31,9 +34,7 @@ export function createStatusEvents(): StatusEvents {
   const listeners = new Map<string, Set<() => void>>();
   const subscriptions = new Set<StatusSubscription & { recover(): void }>();
   return {
-    publish: (topic) => {
-      for (const listener of listeners.get(name(topic)) ?? []) listener();
-    },
+    publish: (topic) => wakeInTurns([...(listeners.get(name(topic)) ?? [])]),
     subscribe(topics) {
       let pending: Wake | null = null;
       let resume: (() => void) | null = null;
@@ -79,4 +80,9 @@ export function createStatusEvents(): StatusEvents {
       for (const subscription of subscriptions) subscription.close();
     },
   };
+}
+
+function wakeInTurns(listeners: readonly (() => void)[]): void {
+  for (const listener of listeners.slice(0, wokenPerTurn)) listener();
+  if (listeners.length > wokenPerTurn) setImmediate(wakeInTurns, listeners.slice(wokenPerTurn));
 }

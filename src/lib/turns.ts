@@ -1,8 +1,8 @@
 /**
- * Lets those who wait go on, so many at each turn of the event loop, and pauses after each for about as long as it took, a millisecond
- * at least: what thousands do at once would keep everybody else waiting until the last of them is done.
+ * Lets those who wait go on, so many at each turn of the event loop, and pauses after each for `rest` times as long as it took, a
+ * millisecond at least: what thousands do at once would keep everybody else waiting until the last of them is done.
  */
-export function createTurns(perTurn: number): () => Promise<void> {
+export function createTurns(perTurn: number, rest: number): () => Promise<void> {
   const waiting: (() => void)[] = [];
   let isGoing = false;
   function go(): void {
@@ -11,7 +11,7 @@ export function createTurns(perTurn: number): () => Promise<void> {
     // when all that they do at once is done
     setImmediate(() => {
       isGoing = waiting.length > 0;
-      if (isGoing) setTimeout(go, performance.now() - begunAt);
+      if (isGoing) setTimeout(go, rest * (performance.now() - begunAt));
     });
   }
   return () =>

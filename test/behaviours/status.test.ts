@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, inject, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { createWatchStatus } from '../../src/connections/status.ts';
+import { createFindForStatus } from '../../src/connections/store.ts';
 import { openDatabase } from '../../src/db/client.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createLogger } from '../../src/lib/logger.ts';
@@ -286,11 +287,12 @@ describe('listeners', () => {
 
   async function start(expiresAt: Date) {
     const snapshot = new Blob([readFileSync(inject('databaseSnapshot'))]);
-    const { db, close } = await openDatabase({ databaseUrl: null, dataDir: null, snapshot });
+    const { db, readPrepared, close } = await openDatabase({ databaseUrl: null, dataDir: null, snapshot });
     onTestFinished(close);
     const events = countedEvents();
     const app = { id: 'app', workspaceId: 'workspace', name: 'App', origins: [] };
-    const watch = createWatchStatus({ db, clock: systemClock, events, log: createLogger('silent') });
+    const findForStatus = createFindForStatus(readPrepared);
+    const watch = createWatchStatus({ db, findForStatus, clock: systemClock, events, log: createLogger('silent') });
     const watchAs = (userId: string) => {
       const caller: Caller = { kind: 'app-user', app, userId, expiresAt };
       return watch(caller, async () => caller, 'connector');

@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import {
   createFindForRead,
+  createFindForStatus,
   findAppIds,
   findConnectors,
   findSharedConnectorIds,
@@ -45,6 +46,15 @@ test('T11. reads that share a round trip get what they would get alone: of a for
     { ...own, connectionId: connections[1]!.id, appKeyId: first!.id },
     own,
   ];
+  const status = await createFindForStatus((statement, values) => {
+    expect(statement.text).not.toContain('accessTokenSealed');
+    return database.readPrepared(statement, values);
+  })(own);
+  expect(status).toMatchObject({
+    connector: { id: connectorId },
+    connection: { id: own.connectionId },
+    credential: null,
+  });
   const find = createFindForRead(readPrepared);
   const alone: Awaited<ReturnType<typeof find>>[] = [];
   for (const key of keys) alone.push(await find(key));
