@@ -88,8 +88,12 @@ test('27. an account is connected even where the note that its client is accepte
   await db.$executeRawUnsafe(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION 'no room'; END; $$`);
   await db.$executeRawUnsafe('CREATE TRIGGER refuse BEFORE UPDATE ON connector FOR EACH ROW EXECUTE FUNCTION refuse()');
-  const id = await connect(flows, 'one').finally(() => db.$executeRawUnsafe('DROP FUNCTION refuse CASCADE'));
-  expect(await tokenOf(flows, id)).not.toBe(null);
+  try {
+    const id = await connect(flows, 'one');
+    expect(await tokenOf(flows, id)).not.toBe(null);
+  } finally {
+    await db.$executeRawUnsafe('DROP FUNCTION refuse CASCADE');
+  }
   expect(logs).toMatchObject([{ level: 50, connectorId, err: { message: expect.stringContaining('no room') } }]);
   await connect(flows, 'two');
   expect([(await flows.connector()).refusal, logs.length]).toEqual([null, 1]);
