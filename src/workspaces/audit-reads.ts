@@ -31,8 +31,10 @@ export function createReadAudit(deps: { audit: Pick<AuditTasks, 'insert'>; clock
   let writing: Promise<void> | null = null;
 
   async function write(): Promise<void> {
-    while (kept.length > 0) {
+    let due = kept.length; // what comes meanwhile waits for a batch of its own: a transaction for each handful costs more than the reads
+    while (due > 0 || kept.length >= batchSize) {
       const batch = kept.slice(0, batchSize);
+      due -= batch.length;
       try {
         await deps.audit.insert(batch);
       } catch (error) {

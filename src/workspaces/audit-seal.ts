@@ -48,33 +48,40 @@ export function createAuditTasks(deps: ChainDeps, retentionDays: number): AuditT
   const write = (tx: Tx, workspaceId: string, checkpoint: Checkpoint) =>
     store.writeCheckpoint(tx, workspaceId, sealCheckpoint(deps.keyring, workspaceId, checkpoint), deps.clock.now());
 
-  /** Lengthens each workspace's chain by its rows, and answers them with their places; those of a broken chain are left out. */
-  async function chained<T extends store.UnsealedAuditEvent>(tx: Tx, events: T[]): Promise<(T & store.ChainLink)[]> {
-    const rows: (T & store.ChainLink)[] = [];
+  /** Lengthens each workspace's chain by its rows, and answers them and, in the same order, their places; those of a broken chain are left out. */
+  async function chained<T extends store.UnsealedAuditEvent>(tx: Tx, events: T[]) {
+    const rows: T[] = [];
+    const links: store.ChainLink[] = [];
     for (const [workspaceId, own] of byWorkspace(events)) {
       const checkpoint = await checkpointOf(tx, workspaceId);
       if (!checkpoint) continue;
-      const added = linked(checkpoint.head, own);
-      const { sequence, hash } = added.at(-1) ?? checkpoint.head;
-      await write(tx, workspaceId, { ...checkpoint, head: { sequence, hash } });
-      rows.push(...added);
+      let { head } = checkpoint;
+      for (const event of own) {
+        head = { sequence: head.sequence + 1n, hash: linkHash(head, event) };
+        rows.push(event);
+        links.push(head);
+      }
+      await write(tx, workspaceId, { ...checkpoint, head });
     }
-    return rows;
+    return { rows, links };
   }
 
   async function sealBatch(tx: Tx): Promise<number> {
     if (!(await store.takeChainTurn(tx))) return 0;
     const before = new Date(deps.clock.now().getTime() - settleMs);
     const events = await store.findUnsealed(tx, before, [...broken], batchSize);
-    if (events.length > 0) await store.sealRows(tx, await chained(tx, events));
+    if (events.length === 0) return 0;
+    const { rows, links } = await chained(tx, events);
+    const ids = rows.map(({ id }) => id);
+    await store.sealRows(tx, ids, links);
     return events.length;
   }
 
   /** Writes all of the rows, each in its chain, or none. */
   async function insertSealed(tx: Tx, events: store.NewAuditEvent[]): Promise<boolean> {
     if (!(await store.takeChainTurn(tx))) return false;
-    const rows = await chained(tx, events);
-    const written = await store.insertAuditEvents(tx, rows);
+    const { rows, links } = await chained(tx, events);
+    const written = await store.insertAuditEvents(tx, rows, links);
     if (written < events.length) throw new Error('a chain is broken, or some of the rows are there already');
     return true;
   }
@@ -116,12 +123,4 @@ function byWorkspace<T extends { workspaceId: string }>(events: T[]): Map<string
     else groups.set(event.workspaceId, [event]);
   }
   return groups;
-}
-
-function linked<T extends store.UnsealedAuditEvent>(head: store.ChainLink, events: T[]): (T & store.ChainLink)[] {
-  let last = head;
-  return events.map((event) => {
-    last = { sequence: last.sequence + 1n, hash: linkHash(last, event) };
-    return { ...event, sequence: last.sequence, hash: last.hash };
-  });
 }

@@ -13,16 +13,28 @@ export interface ChainLink {
   hash: string;
 }
 
-/** A row that is there already is left alone: a batch whose answer was lost may be sent again. Answers how many are new. */
-export function insertAuditEvents(db: Db | Tx, events: (NewAuditEvent & Partial<ChainLink>)[]): Promise<number> {
-  const rows = JSON.stringify(events.map((event) => ({ ...event, sequence: event.sequence?.toString() })));
+const linksJson = (links: readonly ChainLink[]) =>
+  JSON.stringify(links.map(({ sequence, hash }) => ({ sequence: String(sequence), hash })));
+
+/**
+ * Inserts rows, each with its place in its chain where it has got one. A row that is there already is left alone: a batch whose answer
+ * was lost may be sent again. Answers how many are new.
+ */
+export function insertAuditEvents(
+  db: Db | Tx,
+  events: readonly NewAuditEvent[],
+  links: readonly ChainLink[] = [],
+): Promise<number> {
   // one value for all rows: Prisma's createMany takes ten times as long over each
   return db.$executeRaw`
     INSERT INTO audit_event (id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details, sequence, hash)
     SELECT id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details, sequence, hash
-    FROM json_to_recordset(${rows}::json) AS given(
-      id text, "workspaceId" text, at timestamptz, act "AuditAct", outcome text, "actorKind" "AuditActorKind", actor text,
-      "appId" text, "connectorId" text, "connectionId" text, "targetId" text, details jsonb, sequence bigint, hash text)
+    FROM ROWS FROM (
+      json_to_recordset(${JSON.stringify(events)}::json) AS (
+        id text, "workspaceId" text, at timestamptz, act "AuditAct", outcome text, "actorKind" "AuditActorKind", actor text,
+        "appId" text, "connectorId" text, "connectionId" text, "targetId" text, details jsonb),
+      json_to_recordset(${linksJson(links)}::json) AS (sequence bigint, hash text)
+    ) AS given
     ON CONFLICT (id) DO NOTHING`;
 }
 
@@ -151,11 +163,12 @@ export async function hasSealedRows(tx: Tx, workspaceId: string): Promise<boolea
 }
 
 /** Sealing is the one change that a row ever sees. */
-export async function sealRows(tx: Tx, rows: ({ id: string } & ChainLink)[]): Promise<number> {
-  const given = JSON.stringify(rows.map(({ id, sequence, hash }) => ({ id, sequence: String(sequence), hash })));
+export async function sealRows(tx: Tx, ids: readonly string[], links: readonly ChainLink[]): Promise<number> {
   return tx.$executeRaw`
     UPDATE audit_event SET sequence = given.sequence, hash = given.hash
-    FROM json_to_recordset(${given}::json) AS given(id text, sequence bigint, hash text)
+    FROM ROWS FROM (
+      unnest(${ids}::text[]), json_to_recordset(${linksJson(links)}::json) AS (sequence bigint, hash text)
+    ) AS given(id)
     WHERE audit_event.id = given.id AND audit_event.hash IS NULL`; // by its id: those without a sequence may be many
 }
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import pg from 'pg';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { parseKeyring } from '../../src/crypto/keyring.ts';
 import { type Db, openDatabase } from '../../src/db/client.ts';
 import { linkHash } from '../../src/workspaces/audit-chain.ts';
@@ -361,6 +361,49 @@ test('56. token reads are kept while the database is away, up to a bound, and wh
   await gone.audit.stop();
   expect(gone.state.written).toBe(0);
   expect(gone.state.logs).toContain('token reads are missing from the audit: they could not be written');
+});
+
+test('56. what is read while a batch is written waits for the next, unless it is a whole one', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const sizes: number[] = [];
+  let written = () => {};
+  const insert = (rows: unknown[]) => {
+    sizes.push(rows.length);
+    return new Promise<void>((resolve) => {
+      written = resolve;
+    });
+  };
+  const audit = createReadAudit({ audit: { insert }, clock: createTestClock(), log: createLogger('silent') });
+  const app = { id: 'app', workspaceId: 'workspace', name: 'App', origins: [] };
+  const note = (count: number) => {
+    for (let index = 0; index < count; index += 1)
+      audit.note(
+        { kind: 'backend-function', app, user: null },
+        { connectorId: 'x', connectionId: null, outcome: 'OK' },
+      );
+  };
+  const onceWritten = () => {
+    written();
+    return vi.advanceTimersByTimeAsync(0);
+  };
+  note(2);
+  await vi.advanceTimersByTimeAsync(1_000);
+  note(3);
+  await onceWritten();
+  expect(sizes).toEqual([2]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(sizes).toEqual([2, 3]);
+  note(501);
+  await onceWritten();
+  expect(sizes).toEqual([2, 3, 500]);
+  await onceWritten();
+  expect(sizes).toEqual([2, 3, 500]);
+  const stopped = audit.stop();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(sizes).toEqual([2, 3, 500, 1]);
+  await onceWritten();
+  await stopped;
 });
 
 test('56. the audit is filtered by act, actor, app, connector, outcome and time', async () => {
