@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { PGlite } from '@electric-sql/pglite';
 import type { Pool as PostgresPool } from 'pg';
@@ -34,17 +35,19 @@ export interface Database {
 }
 
 /**
- * Where the data lives: a PostgreSQL server; or embedded, in a folder or (`dataDir: null`) in memory. `snapshot` starts the
- * latter from a dumped data directory; `pglite` is open already, and stays so.
+ * Where the data lives: a PostgreSQL server, which may say nothing for `silentMs`; or embedded, in a folder or (`dataDir: null`) in
+ * memory. `snapshot` starts the latter from a dumped data directory; `pglite` is open already, and stays so.
  */
 export type DatabaseLocation =
-  | { databaseUrl: Secret }
+  | { databaseUrl: Secret; silentMs?: number }
   | { databaseUrl: null; dataDir: string | null; snapshot?: Blob | undefined; pglite?: PGlite | undefined };
 
 /** The embedded database has one connection, for which transactions queue: a burst of them takes longer than Prisma waits by default. */
 const transactionOptions = { maxWait: 15_000, timeout: 15_000 };
 
-const queryTimeoutMs = 30_000;
+const statementTimeoutMs = 30_000;
+/** Long enough for the server to tell that a statement took too long. */
+const longestSilenceMs = statementTimeoutMs + 5_000;
 
 /**
  * Opens the database, and loads what that takes: nobody uses both. The embedded one is migrated first; a PostgreSQL server is
@@ -57,9 +60,8 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
       connectionString: location.databaseUrl.reveal(),
       connectionTimeoutMillis: transactionOptions.maxWait,
       keepAlive: true,
-      // a server that has gone silent would be waited for as long as the connection stands
-      query_timeout: queryTimeoutMs,
-      statement_timeout: queryTimeoutMs,
+      stream: listeningFor(location.silentMs ?? longestSilenceMs),
+      statement_timeout: statementTimeoutMs,
     });
     pool.on('error', () => {}); // of an idle connection, which the pool replaces
     // A connection that ends just as it is handed on has no listener for a moment, and its error would end the process: whoever has
@@ -107,6 +109,17 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
     unlock();
     throw error;
   }
+}
+
+/**
+ * Opens sockets that end where nothing comes or goes for so long: a server that has gone silent would be waited for as long as the
+ * connection stands. With pg's own `query_timeout`, a timer for each statement, what a statement held outlived two collections.
+ */
+function listeningFor(ms: number): () => Socket {
+  return () => {
+    const socket = new Socket();
+    return socket.setTimeout(ms, () => socket.destroy(new Error('Connection terminated: the server is silent')));
+  };
 }
 
 /** Refuses a database that is not there, or that this version's migrations have not reached. */

@@ -7,7 +7,7 @@ const sqlState = /^(08...|57P0[1-3]|57014)$/;
 const unreachable = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'ETIMEDOUT', 'EHOSTUNREACH', 'EPIPE']);
 /** What pg says of a connection that broke while it was in use: plain errors, without a code. */
 const brokenConnection =
-  /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Query read timeout)/;
+  /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect)/;
 
 /** Whether an error says that the database cannot be reached for the moment, and nothing about what was asked of it. */
 export function isDatabaseUnavailable(error: unknown): boolean {
