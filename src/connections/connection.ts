@@ -80,13 +80,13 @@ export function missingScopes(
   granted: readonly string[],
   aliases: Readonly<Record<string, string>>,
 ): string[] {
-  const set = new Set(granted);
+  const absent = requested.filter((scope) => !granted.includes(scope));
+  if (absent.length === 0) return absent; // as a rule
   const names = new Map(Object.entries(aliases));
-  const isGranted = (scope: string) => {
+  return absent.filter((scope) => {
     const alias = names.get(scope);
-    return set.has(scope) || alias === '' || (alias !== undefined && set.has(alias));
-  };
-  return requested.filter((scope) => !isGranted(scope));
+    return alias !== '' && (alias === undefined || !granted.includes(alias));
+  });
 }
 
 /**

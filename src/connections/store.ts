@@ -180,7 +180,9 @@ function createReads(
         firsts.set(shared, leader);
         return leader;
       });
-      const asked = keys.map((key, place) => ({ ...key, place, leads: leaders[place] === place }));
+      const asked = keys.map(({ connectorId, workspaceId, connectionId, appKeyId }, place) => {
+        return { place, leads: leaders[place] === place, connectorId, workspaceId, connectionId, appKeyId };
+      });
       const rows: FoundJson[] = [];
       for (const row of await readPrepared<FoundJson>(statement, [JSON.stringify(asked)])) rows[row.place] = row;
       const connectors = rows.map(({ connector }) => connector && connectorForRead(connector));

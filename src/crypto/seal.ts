@@ -46,8 +46,8 @@ export function open(keyring: Keyring, owner: SealOwner, sealed: string): Secret
     const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, nonceBytes), { authTagLength: tagBytes });
     decipher.setAAD(associatedData(owner, kid));
     decipher.setAuthTag(bytes.subarray(-tagBytes));
-    const text = decipher.update(bytes.subarray(nonceBytes, -tagBytes), undefined, 'utf8') + decipher.final('utf8');
-    return new Secret(text);
+    const text = Buffer.concat([decipher.update(bytes.subarray(nonceBytes, -tagBytes)), decipher.final()]);
+    return new Secret(text.toString('utf8'));
   } catch {
     throw new SealError(`${describe(owner)} does not open: it was changed, or belongs elsewhere`);
   }

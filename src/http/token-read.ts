@@ -66,10 +66,12 @@ const graphqlJson = 'application/graphql-response+json; charset=utf-8';
 export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
   const plans = new LRUCache<string, { plan: Plan | null }>({ max: maxPlans });
   const { schema, parse, validate } = deps.yoga.getEnveloped({} as never);
-  const headersOf = (own: Record<string, string>) => ({ ...deps.headers, ...own, 'Cache-Control': 'no-store' });
+  const headersOf = (own: Record<string, string>) =>
+    Object.entries({ ...deps.headers, ...own, 'Cache-Control': 'no-store' }).flat();
   const jsonHeaders = headersOf({ 'content-type': json });
   const graphqlJsonHeaders = headersOf({ 'content-type': graphqlJson });
-  const base44Headers = headersOf({ 'content-type': 'application/json', ...base44Cors });
+  const base44 = { 'content-type': 'application/json', ...base44Cors };
+  const base44Headers = headersOf(base44);
 
   /** Null where the document is not valid, or does more than to read tokens. */
   function planOf(query: string): Plan | null {
@@ -132,7 +134,7 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     } catch (error) {
       if (!(error instanceof DomainError) || error instanceof AmbiguousProviderError) throw error;
       const told = restErrorParts(error);
-      return { ...told, headers: { ...base44Headers, ...told.headers } };
+      return { ...told, headers: headersOf({ ...base44, ...told.headers }) };
     }
   }
 
@@ -156,20 +158,16 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
 
 interface Answer {
   status: number;
-  /** Made once for all answers of a kind: V8 copies a second spread into one object member by member. */
-  headers: Readonly<Record<string, string>>;
+  /** Names and values in turns: node copies an object's into such a list. */
+  headers: readonly string[];
   body: unknown;
 }
 
 function send(response: ServerResponse, answer: Answer | null, { requestId }: Exchange): boolean {
   if (!answer) return false;
   const body = JSON.stringify(answer.body);
-  const { status, headers } = answer;
-  response.writeHead(status, {
-    ...headers,
-    'Content-Length': Buffer.byteLength(body),
-    'X-Request-Id': requestId,
-  });
+  const own = ['Content-Length', String(Buffer.byteLength(body)), 'X-Request-Id', requestId];
+  response.writeHead(answer.status, [...answer.headers, ...own]);
   response.end(body);
   return true;
 }
