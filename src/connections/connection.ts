@@ -80,11 +80,9 @@ export function missingScopes(
   granted: readonly string[],
   aliases: Readonly<Record<string, string>>,
 ): string[] {
-  const absent = requested.filter((scope) => !granted.includes(scope));
-  if (absent.length === 0) return absent; // as a rule
-  const names = new Map(Object.entries(aliases));
-  return absent.filter((scope) => {
-    const alias = names.get(scope);
+  return requested.filter((scope) => {
+    if (granted.includes(scope)) return false;
+    const alias = Object.hasOwn(aliases, scope) ? aliases[scope] : undefined;
     return alias !== '' && (alias === undefined || !granted.includes(alias));
   });
 }

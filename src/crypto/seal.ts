@@ -46,7 +46,8 @@ export function open(keyring: Keyring, owner: SealOwner, sealed: string): Secret
     const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, nonceBytes), { authTagLength: tagBytes });
     decipher.setAAD(associatedData(owner, kid));
     decipher.setAuthTag(bytes.subarray(-tagBytes));
-    const text = Buffer.concat([decipher.update(bytes.subarray(nonceBytes, -tagBytes)), decipher.final()]);
+    const text = decipher.update(bytes.subarray(nonceBytes, -tagBytes));
+    decipher.final(); // verifies; GCM has held nothing back
     return new Secret(text.toString('utf8'));
   } catch {
     throw new SealError(`${describe(owner)} does not open: it was changed, or belongs elsewhere`);
