@@ -331,36 +331,45 @@ test('56. a batch whose answer was lost is written once when it is sent again, a
   });
 });
 
-/** The part that writes token reads, on a database that is away until it is told otherwise. */
-function readAuditOnFailingDatabase() {
-  const state = { isAway: true, written: 0, logs: [] as string[] };
-  const insert = async (rows: unknown[]) => {
-    if (state.isAway) throw new Error('away');
-    state.written += rows.length;
-  };
-  const say = (_fields: object, text: string) => void state.logs.push(text);
+/** The part that writes token reads. */
+function readAuditTo(insert: (rows: unknown[]) => Promise<void>) {
+  const logs: string[] = [];
+  const say = (_fields: object, text: string) => void logs.push(text);
   const log = { warn: say, error: say } as unknown as Parameters<typeof createReadAudit>[0]['log'];
   const audit = createReadAudit({ audit: { insert }, clock: createTestClock(), log });
   const app = { id: 'app', workspaceId: 'workspace', name: 'App', origins: [] };
-  const note = () =>
-    audit.note({ kind: 'backend-function', app, user: null }, { connectorId: 'x', connectionId: null, outcome: 'OK' });
-  return { state, audit, note };
+  const note = (count = 1) => {
+    const caller = { kind: 'backend-function', app, user: null } as const;
+    const read = { connectorId: 'x', connectionId: null, outcome: 'OK' };
+    for (let index = 0; index < count; index += 1) audit.note(caller, read);
+  };
+  return { logs, audit, note };
+}
+
+/** The same on a database that is away until it is told otherwise. */
+function readAuditOnFailingDatabase() {
+  const state = { isAway: true, written: 0 };
+  const reads = readAuditTo(async (rows) => {
+    if (state.isAway) throw new Error('away');
+    state.written += rows.length;
+  });
+  return { state, ...reads };
 }
 
 test('56. token reads are kept while the database is away, up to a bound, and what is dropped is told', async () => {
-  const { state, audit, note } = readAuditOnFailingDatabase();
-  for (let index = 0; index < 20_007; index += 1) note();
-  await expect.poll(() => state.logs.join(), eventually).toContain('could not be audited');
+  const { state, logs, audit, note } = readAuditOnFailingDatabase();
+  note(20_007);
+  await expect.poll(() => logs.join(), eventually).toContain('could not be audited');
   state.isAway = false;
   await audit.stop();
   expect(state.written).toBe(20_000);
-  expect(state.logs).toContain('token reads are missing from the audit: they could not be written');
+  expect(logs).toContain('token reads are missing from the audit: they could not be written');
 
   const gone = readAuditOnFailingDatabase();
   gone.note();
   await gone.audit.stop();
   expect(gone.state.written).toBe(0);
-  expect(gone.state.logs).toContain('token reads are missing from the audit: they could not be written');
+  expect(gone.logs).toContain('token reads are missing from the audit: they could not be written');
 });
 
 test('56. what is read while a batch is written waits for the next, unless it is a whole one', async () => {
@@ -368,21 +377,12 @@ test('56. what is read while a batch is written waits for the next, unless it is
   onTestFinished(() => void vi.useRealTimers());
   const sizes: number[] = [];
   let written = () => {};
-  const insert = (rows: unknown[]) => {
+  const { audit, note } = readAuditTo((rows) => {
     sizes.push(rows.length);
     return new Promise<void>((resolve) => {
       written = resolve;
     });
-  };
-  const audit = createReadAudit({ audit: { insert }, clock: createTestClock(), log: createLogger('silent') });
-  const app = { id: 'app', workspaceId: 'workspace', name: 'App', origins: [] };
-  const note = (count: number) => {
-    for (let index = 0; index < count; index += 1)
-      audit.note(
-        { kind: 'backend-function', app, user: null },
-        { connectorId: 'x', connectionId: null, outcome: 'OK' },
-      );
-  };
+  });
   const onceWritten = () => {
     written();
     return vi.advanceTimersByTimeAsync(0);
