@@ -135,7 +135,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   });
   closers.push(database.close);
   const keyring: Keyring = config.keyring ?? parseKeyring(developmentKeys(config.dataDir));
-  const { db, readPrepared, pool } = database;
+  const { db, runPrepared, pool } = database;
   const sharedClock = config.databaseUrl && !overrides.clock ? await createDatabaseClock(db) : null;
   const clock = overrides.clock ?? sharedClock ?? systemClock;
   const missingKeys = createMissingKeys({ db, keyring, log });
@@ -219,14 +219,14 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const features: Features = {
     ...parts,
     limits,
-    findForRead: createFindForRead(readPrepared),
+    findForRead: createFindForRead(runPrepared),
     background,
     noteTokenRead(caller, read) {
       metrics.tokenRead(read.outcome);
       readAudit.note(caller, read);
     },
     refresh,
-    watchStatus: createWatchStatus({ ...parts, findForStatus: createFindForStatus(readPrepared) }),
+    watchStatus: createWatchStatus({ ...parts, findForStatus: createFindForStatus(runPrepared) }),
     publicUrl,
     defaultPlan: config.defaultPlan,
     checkUrl: (url) => checkProviderUrl(url, policy),

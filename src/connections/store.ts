@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import DataLoader from 'dataloader';
-import type { Db, PreparedStatement, ReadPrepared, Tx } from '../db/client.ts';
+import type { Db, PreparedStatement, RunPrepared, Tx } from '../db/client.ts';
 import { type Connection, type Connector, type Credential, Prisma } from '../db/generated/prisma/client.ts';
 import type {
   ConnectBinding,
@@ -99,31 +99,41 @@ export type FindForStatus = (key: Omit<ReadKey, 'appKeyId'>) => Promise<Connecti
 
 type Table = keyof typeof readColumns;
 
-const asArray = (table: Table) =>
-  `json_build_array(${readColumns[table].map((column) => `${table}."${column}"`).join(', ')})`;
+/** An instant as JSON, which has none: in milliseconds, which are written and read in less time than text. */
+const asMilliseconds = (instant: string) => `round(date_part('epoch', ${instant}) * 1000)`;
+
+const isInstant = (column: string) => column.endsWith('At');
+
+function asArray(table: Table): string {
+  const values = readColumns[table].map((column) => {
+    const value = `${table}."${column}"`;
+    return isInstant(column) ? asMilliseconds(value) : value;
+  });
+  return `json_build_array(${values.join(', ')})`;
+}
 
 /**
  * All that reads must know, their callers' keys included. Those of one batch mostly share a connector and a caller, which are
- * told once, by whoever leads. JSON, because one column is described and parsed in less time than forty, and without names, which
- * take as long as the values; as subselects, so that each read seeks its rows by their ids whatever the tables' sizes are thought
- * to be.
+ * told once, by whoever leads. One JSON value for all of them, because that is described and parsed in less time than columns and
+ * rows, and without names, which take as long as the values; as subselects, so that each read seeks its rows by their ids whatever
+ * the tables' sizes are thought to be.
  */
 const findForReads = (name: string, { tokens }: { tokens: boolean }): PreparedStatement => ({
   name,
   text: `
-    SELECT place,
+    SELECT json_agg(json_build_array(
       CASE WHEN leads THEN (
         SELECT json_build_object(
           'connector', ${asArray('connector')},
           'plan', workspace.plan,
           'isOff', EXISTS (SELECT FROM provider_availability off WHERE off."workspaceId" = connector."workspaceId"
             AND off."providerKey" = connector."providerKey" AND off.kind = connector.kind),
-          'appAsOf', (SELECT app."updatedAt" FROM app_key JOIN app ON app.id = app_key."appId"
+          'appAsOf', (SELECT ${asMilliseconds('app."updatedAt"')} FROM app_key JOIN app ON app.id = app_key."appId"
             WHERE app_key.id = asked."appKeyId" AND app_key."revokedAt" IS NULL AND app."deletedAt" IS NULL)
         )
         FROM connector JOIN workspace ON workspace.id = connector."workspaceId"
         WHERE connector.id = asked."connectorId" AND connector."workspaceId" = asked."workspaceId"
-      ) END AS connector,
+      ) END,
       (
         SELECT json_build_object(
           'connection', ${asArray('connection')},
@@ -131,7 +141,8 @@ const findForReads = (name: string, { tokens }: { tokens: boolean }): PreparedSt
         )
         FROM connection ${tokens ? 'LEFT JOIN credential ON credential."connectionId" = connection.id' : ''}
         WHERE connection.id = asked."connectionId" AND connection."connectorId" = asked."connectorId"
-      ) AS connection
+      )
+    ) ORDER BY place) AS found
     FROM json_to_recordset($1::json) AS asked(
       place int, leads boolean, "connectorId" text, "workspaceId" text, "connectionId" text, "appKeyId" text
     )`,
@@ -140,19 +151,19 @@ const findForReads = (name: string, { tokens }: { tokens: boolean }): PreparedSt
 /** A row of a table, as the values of its `readColumns`. */
 type Values = unknown[];
 
-interface FoundJson {
-  place: number;
-  /** Null where there is none, or another read of the batch leads. */
-  connector: { connector: Values; plan: Plan; isOff: boolean; appAsOf: string | null } | null;
-  connection: { connection: Values; credential: Values | null } | null;
-}
+/** What a read finds; the connector is null where there is none, or another read of the batch leads. */
+type FoundJson = [
+  connector: { connector: Values; plan: Plan; isOff: boolean; appAsOf: number | null } | null,
+  connection: { connection: Values; credential: Values | null } | null,
+];
 
-export const mostReadsAtOnce = 100;
+/** With more, the database would have nothing to do while so many are listened to, and they nothing while it looks for so many. */
+export const mostReadsAtOnce = 32;
 
-/** Reads that are asked for at once share one round trip; none waits for one that is not there yet. */
-export function createFindForRead(readPrepared: ReadPrepared): FindForRead {
+/** Reads that are asked for at once share round trips; none waits for one that is not there yet. */
+export function createFindForRead(runPrepared: RunPrepared): FindForRead {
   // once all sockets that have something to say were listened to
-  return createReads(readPrepared, findForReads('token-reads', { tokens: true }), setImmediate);
+  return createReads(runPrepared, findForReads('token-reads', { tokens: true }), setImmediate);
 }
 
 /** How long readings are gathered that follow one change: it may wake thousands of streams at once. */
@@ -161,13 +172,13 @@ const gatherMs = 5;
 /** Schedules one round trip for all readings of some milliseconds. */
 export const gather = (run: () => void) => setTimeout(run, gatherMs);
 
-export function createFindForStatus(readPrepared: ReadPrepared): FindForStatus {
-  const find = createReads(readPrepared, findForReads('status-reads', { tokens: false }), gather);
+export function createFindForStatus(runPrepared: RunPrepared): FindForStatus {
+  const find = createReads(runPrepared, findForReads('status-reads', { tokens: false }), gather);
   return (key) => find({ ...key, appKeyId: null });
 }
 
 function createReads(
-  readPrepared: ReadPrepared,
+  runPrepared: RunPrepared,
   statement: PreparedStatement,
   schedule: (run: () => void) => void,
 ): FindForRead {
@@ -183,20 +194,39 @@ function createReads(
       const asked = keys.map(({ connectorId, workspaceId, connectionId, appKeyId }, place) => {
         return { place, leads: leaders[place] === place, connectorId, workspaceId, connectionId, appKeyId };
       });
-      const rows: FoundJson[] = [];
-      for (const row of await readPrepared<FoundJson>(statement, [JSON.stringify(asked)])) rows[row.place] = row;
-      const connectors = rows.map(({ connector }) => connector && connectorForRead(connector));
+      const [row] = await runPrepared<{ found: FoundJson[] }>(statement, [JSON.stringify(asked)]);
+      const found = row?.found ?? [];
+      const connectors = found.map(([connector]) => connector && connectorForRead(connector));
       return leaders.map((leader, place) => {
         const connector = connectors[leader];
-        return connector ? connectionForRead(connector, rows[place]?.connection ?? null) : null;
+        return connector ? connectionForRead(connector, found[place]?.[1] ?? null) : null;
       });
     },
-    { cache: false, maxBatchSize: mostReadsAtOnce, batchScheduleFn: schedule },
+    {
+      cache: false,
+      maxBatchSize: mostReadsAtOnce,
+      batchScheduleFn(run) {
+        waiting = 0;
+        send = () => {
+          run();
+          run = () => {};
+        };
+        schedule(send);
+      },
+    },
   );
-  return (key) => reads.load(key);
+  /** How many are in the batch that is being gathered, and what sends it: once. */
+  let waiting = 0;
+  let send = () => {};
+  return (key) => {
+    const found = reads.load(key);
+    waiting += 1;
+    if (waiting === mostReadsAtOnce) send();
+    return found;
+  };
 }
 
-function connectorForRead({ connector, plan, isOff, appAsOf }: NonNullable<FoundJson['connector']>) {
+function connectorForRead({ connector, plan, isOff, appAsOf }: NonNullable<FoundJson[0]>) {
   const read = asRow<Omit<ReadConnector, 'workspace'>>('connector', connector);
   const { providerKey, kind } = read;
   return {
@@ -207,7 +237,7 @@ function connectorForRead({ connector, plan, isOff, appAsOf }: NonNullable<Found
 
 function connectionForRead(
   { connector, appAsOf }: ReturnType<typeof connectorForRead>,
-  found: FoundJson['connection'],
+  found: FoundJson[1],
 ): FoundForRead {
   const { connection = null, credential = null } = found ?? {};
   return {
@@ -218,13 +248,12 @@ function connectionForRead(
   };
 }
 
-/** JSON has no instants: they come as text. */
 function asRow<T>(table: Table, values: Values): T {
   const row: Record<string, unknown> = {};
-  for (const [place, column] of readColumns[table].entries()) {
+  readColumns[table].forEach((column, place) => {
     const value = values[place];
-    row[column] = typeof value === 'string' && column.endsWith('At') ? new Date(value) : value;
-  }
+    row[column] = isInstant(column) && typeof value === 'number' ? new Date(value) : value;
+  });
   return row as T;
 }
 

@@ -18,15 +18,15 @@ export interface PreparedStatement {
   text: string;
 }
 
-/** Reads with a prepared statement, past Prisma. Instants come as Date, JSON as its value. */
-export type ReadPrepared = <Row extends object>(
+/** Runs a prepared statement, past Prisma. Instants come as Date, JSON as its value. */
+export type RunPrepared = <Row extends object>(
   statement: PreparedStatement,
-  values: readonly (string | null)[],
+  values: readonly unknown[],
 ) => Promise<Row[]>;
 
 export interface Database {
   db: Db;
-  readPrepared: ReadPrepared;
+  runPrepared: RunPrepared;
   /** The connections to the server; null where the database is embedded. */
   pool: Pick<PostgresPool, 'totalCount' | 'idleCount' | 'waitingCount'> | null;
   /** The migrations of this version that the database lacks. */
@@ -71,7 +71,7 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
     await assertMigrated(db);
     return {
       db,
-      readPrepared: async <Row extends object>(statement: PreparedStatement, values: readonly (string | null)[]) =>
+      runPrepared: async <Row extends object>(statement: PreparedStatement, values: readonly unknown[]) =>
         (await pool.query<Row>({ ...statement, values: [...values] })).rows,
       pool,
       pendingMigrations: () => pendingMigrations(db),
@@ -96,7 +96,7 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
     return {
       db,
       // through Prisma, whose transactions have the one connection to themselves
-      readPrepared: ({ text }, values) => db.$queryRawUnsafe(text, ...values),
+      runPrepared: ({ text }, values) => db.$queryRawUnsafe(text, ...values),
       pool: null,
       pendingMigrations: () => pendingMigrations(db),
       async close() {

@@ -287,11 +287,11 @@ describe('listeners', () => {
 
   async function start(expiresAt: Date) {
     const snapshot = new Blob([readFileSync(inject('databaseSnapshot'))]);
-    const { db, readPrepared, close } = await openDatabase({ databaseUrl: null, dataDir: null, snapshot });
+    const { db, runPrepared, close } = await openDatabase({ databaseUrl: null, dataDir: null, snapshot });
     onTestFinished(close);
     const events = countedEvents();
     const app = { id: 'app', workspaceId: 'workspace', name: 'App', origins: [] };
-    const findForStatus = createFindForStatus(readPrepared);
+    const findForStatus = createFindForStatus(runPrepared);
     const watch = createWatchStatus({ db, findForStatus, clock: systemClock, events, log: createLogger('silent') });
     const watchAs = (userId: string) => {
       const caller: Caller = { kind: 'app-user', app, userId, expiresAt };

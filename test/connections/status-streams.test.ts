@@ -29,7 +29,7 @@ async function startWatching() {
   let waiting = 0;
   const watch = createWatchStatus({
     db: rows.db,
-    findForStatus: createFindForStatus(rows.readPrepared),
+    findForStatus: createFindForStatus(rows.runPrepared),
     clock: systemClock,
     log: createLogger('info', { write: (line) => lines.push(line) }),
     events: {

@@ -49,7 +49,7 @@ test.skipIf(inject('databaseTemplate') === null)(
     const { state, url } = await startTunnel(await ownPostgres());
     const database = await openDatabase({ databaseUrl: new Secret(url), silentMs: 300 });
     onTestFinished(database.close);
-    const read = () => database.readPrepared({ name: 'one', text: 'SELECT 1 AS one' }, []);
+    const read = () => database.runPrepared({ name: 'one', text: 'SELECT 1 AS one' }, []);
     const byPrisma = () => database.db.$queryRaw`SELECT 1 AS one`;
     const both = () => Promise.all([read, byPrisma].map((ask) => ask().catch((error: unknown) => error)));
     expect(await both()).toEqual([[{ one: 1 }], [{ one: 1 }]]);

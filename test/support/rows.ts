@@ -15,7 +15,7 @@ export const ahead = at(1);
  * to write further rows, of which a test tells what matters. A connection's id is its user's, unless told otherwise.
  */
 export async function openRows(databaseUrl: string | null = null) {
-  const { db, readPrepared, close } = await openDatabase(
+  const { db, runPrepared, close } = await openDatabase(
     databaseUrl === null
       ? { databaseUrl, dataDir: null, pglite: await takeDatabase(onTestFinished) }
       : { databaseUrl: new Secret(databaseUrl) },
@@ -100,7 +100,7 @@ export async function openRows(databaseUrl: string | null = null) {
   await write.workspace('w');
   await write.app('a');
   await write.connector('k');
-  return { db, readPrepared, write };
+  return { db, runPrepared, write };
 }
 
 export const tokens = {
