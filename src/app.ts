@@ -146,7 +146,7 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
     now: () => clock.now(),
     pool: pool && (() => pool),
   });
-  const audit = createAuditTasks({ db, clock, keyring, log }, config.auditRetentionDays);
+  const audit = createAuditTasks({ db, runPrepared, clock, keyring, log }, config.auditRetentionDays);
   const readAudit = createReadAudit({ audit, clock, log });
   closers.push(readAudit.stop);
 

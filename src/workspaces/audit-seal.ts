@@ -1,5 +1,5 @@
 import type { Keyring } from '../crypto/keyring.ts';
-import type { Db, Tx } from '../db/client.ts';
+import type { Db, RunPrepared, Tx } from '../db/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { type Checkpoint, emptyChain, linkHash, openCheckpoint, sealCheckpoint } from './audit-chain.ts';
@@ -7,6 +7,7 @@ import * as store from './audit-store.ts';
 
 interface ChainDeps {
   db: Db;
+  runPrepared: RunPrepared;
   clock: Clock;
   keyring: Keyring;
   log: Logger;
@@ -17,7 +18,7 @@ export interface AuditTasks {
   /** Puts the next rows into their workspaces' chains. Answers how many. */
   seal: () => Promise<number>;
   /**
-   * Writes rows that belong to no transaction, and puts them into their chains at once where this instance gets the turn. That costs the
+   * Writes rows that belong to no transaction, and puts them into their chains at once where nobody else is at it. That costs the
    * database half of what sealing them afterwards does. Rows that are there already are left alone.
    */
   insert: (events: store.NewAuditEvent[]) => Promise<void>;
@@ -45,45 +46,42 @@ export function createAuditTasks(deps: ChainDeps, retentionDays: number): AuditT
     return null;
   }
 
+  const sealed = (workspaceId: string, checkpoint: Checkpoint) => sealCheckpoint(deps.keyring, workspaceId, checkpoint);
   const write = (tx: Tx, workspaceId: string, checkpoint: Checkpoint) =>
-    store.writeCheckpoint(tx, workspaceId, sealCheckpoint(deps.keyring, workspaceId, checkpoint), deps.clock.now());
-
-  /** Lengthens each workspace's chain by its rows, and answers them and, in the same order, their places; those of a broken chain are left out. */
-  async function chained<T extends store.UnsealedAuditEvent>(tx: Tx, events: T[]) {
-    const rows: T[] = [];
-    const links: store.ChainLink[] = [];
-    for (const [workspaceId, own] of byWorkspace(events)) {
-      const checkpoint = await checkpointOf(tx, workspaceId);
-      if (!checkpoint) continue;
-      let { head } = checkpoint;
-      for (const event of own) {
-        head = { sequence: head.sequence + 1n, hash: linkHash(head, event) };
-        rows.push(event);
-        links.push(head);
-      }
-      await write(tx, workspaceId, { ...checkpoint, head });
-    }
-    return { rows, links };
-  }
+    store.writeCheckpoint(tx, workspaceId, sealed(workspaceId, checkpoint), deps.clock.now());
 
   async function sealBatch(tx: Tx): Promise<number> {
     if (!(await store.takeChainTurn(tx))) return 0;
     const before = new Date(deps.clock.now().getTime() - settleMs);
     const events = await store.findUnsealed(tx, before, [...broken], batchSize);
-    if (events.length === 0) return 0;
-    const { rows, links } = await chained(tx, events);
-    const ids = rows.map(({ id }) => id);
-    await store.sealRows(tx, ids, links);
+    const ids: string[] = [];
+    const links: store.ChainLink[] = [];
+    for (const [workspaceId, own] of byWorkspace(events)) {
+      const checkpoint = await checkpointOf(tx, workspaceId);
+      if (!checkpoint) continue;
+      const longer = lengthened(checkpoint, own);
+      ids.push(...own.map(({ id }) => id));
+      links.push(...longer.links);
+      await write(tx, workspaceId, longer.checkpoint);
+    }
+    if (ids.length > 0) await store.sealRows(tx, ids, links);
     return events.length;
   }
 
-  /** Writes all of the rows, each in its chain, or none. */
-  async function insertSealed(tx: Tx, events: store.NewAuditEvent[]): Promise<boolean> {
-    if (!(await store.takeChainTurn(tx))) return false;
-    const { rows, links } = await chained(tx, events);
-    const written = await store.insertAuditEvents(tx, rows, links);
-    if (written < events.length) throw new Error('a chain is broken, or some of the rows are there already');
-    return true;
+  /** Writes all rows of a workspace, each in its chain, or none. */
+  async function insertSealed(workspaceId: string, events: store.NewAuditEvent[]): Promise<boolean> {
+    const chain = await store.findChain(deps.db, workspaceId);
+    const before = chain ? openCheckpoint(deps.keyring, workspaceId, chain.checkpointSealed) : emptyChain;
+    if (!before) return false; // sealing tells of it
+    const { links, checkpoint } = lengthened(before, events);
+    return store.lengthenChain(deps.runPrepared, {
+      workspaceId,
+      events,
+      links,
+      at: deps.clock.now(),
+      from: chain?.checkpointSealed ?? null,
+      to: sealed(workspaceId, checkpoint),
+    });
   }
 
   async function cutBatch(tx: Tx): Promise<number> {
@@ -106,13 +104,25 @@ export function createAuditTasks(deps: ChainDeps, retentionDays: number): AuditT
   return {
     seal: () => deps.db.$transaction(sealBatch),
     async insert(events) {
-      const isBroken = events.some(({ workspaceId }) => broken.has(workspaceId));
-      // whatever keeps them from their chains now, they are sealed later; where the database is away, this throws as well
-      const isDone = !isBroken && (await deps.db.$transaction((tx) => insertSealed(tx, events)).catch(() => false));
-      if (!isDone) await store.insertAuditEvents(deps.db, events);
+      const left: store.NewAuditEvent[] = [];
+      for (const [workspaceId, own] of byWorkspace(events)) {
+        // whatever keeps them from their chain now, they are sealed later; where the database is away, writing them throws as well
+        if (!(await insertSealed(workspaceId, own).catch(() => false))) left.push(...own);
+      }
+      if (left.length > 0) await store.insertAuditEvents(deps.db, left);
     },
     cut: () => deps.db.$transaction(cutBatch),
   };
+}
+
+/** The places of rows that come next in a chain, and the checkpoint behind them. */
+function lengthened(checkpoint: Checkpoint, events: readonly store.UnsealedAuditEvent[]) {
+  let { head } = checkpoint;
+  const links = events.map((event) => {
+    head = { sequence: head.sequence + 1n, hash: linkHash(head, event) };
+    return head;
+  });
+  return { links, checkpoint: { ...checkpoint, head } };
 }
 
 function byWorkspace<T extends { workspaceId: string }>(events: T[]): Map<string, T[]> {

@@ -1,4 +1,4 @@
-import type { Db, Tx } from '../db/client.ts';
+import type { Db, RunPrepared, Tx } from '../db/client.ts';
 import { type AuditEvent, Prisma } from '../db/generated/prisma/client.ts';
 import type { AuditAct } from '../db/generated/prisma/enums.ts';
 
@@ -13,29 +13,23 @@ export interface ChainLink {
   hash: string;
 }
 
-const linksJson = (links: readonly ChainLink[]) =>
-  JSON.stringify(links.map(({ sequence, hash }) => ({ sequence: String(sequence), hash })));
+const columns = Prisma.sql`id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details`;
 
-/**
- * Inserts rows, each with its place in its chain where it has got one. A row that is there already is left alone: a batch whose answer
- * was lost may be sent again. Answers how many are new.
- */
-export function insertAuditEvents(
-  db: Db | Tx,
-  events: readonly NewAuditEvent[],
-  links: readonly ChainLink[] = [],
-): Promise<number> {
-  // one value for all rows: Prisma's createMany takes ten times as long over each
-  return db.$executeRaw`
-    INSERT INTO audit_event (id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details, sequence, hash)
-    SELECT id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details, sequence, hash
-    FROM ROWS FROM (
-      json_to_recordset(${JSON.stringify(events)}::json) AS (
-        id text, "workspaceId" text, at timestamptz, act "AuditAct", outcome text, "actorKind" "AuditActorKind", actor text,
-        "appId" text, "connectorId" text, "connectionId" text, "targetId" text, details jsonb),
-      json_to_recordset(${linksJson(links)}::json) AS (sequence bigint, hash text)
-    ) AS given
-    ON CONFLICT (id) DO NOTHING`;
+// one value for all rows: Prisma's createMany takes ten times as long over each
+const rowsOf = (events: readonly NewAuditEvent[]) => Prisma.sql`
+  json_to_recordset(${JSON.stringify(events)}::json) AS (
+    id text, "workspaceId" text, at timestamptz, act "AuditAct", outcome text, "actorKind" "AuditActorKind", actor text,
+    "appId" text, "connectorId" text, "connectionId" text, "targetId" text, details jsonb)`;
+
+function linksOf(links: readonly ChainLink[]): Prisma.Sql {
+  const json = JSON.stringify(links.map(({ sequence, hash }) => ({ sequence: String(sequence), hash })));
+  return Prisma.sql`json_to_recordset(${json}::json) AS (sequence bigint, hash text)`;
+}
+
+/** Inserts rows that no chain holds yet. One that is there already is left alone: a batch whose answer was lost may be sent again. */
+export async function insertAuditEvents(db: Db | Tx, events: readonly NewAuditEvent[]): Promise<void> {
+  await db.$executeRaw`
+    INSERT INTO audit_event (${columns}) SELECT ${columns} FROM ${rowsOf(events)} ON CONFLICT (id) DO NOTHING`;
 }
 
 /** The place of a row among those of its workspace, by time. */
@@ -123,12 +117,53 @@ export async function findAuditPages(
 
 // --- the chain ---
 
-/** One instance at a time seals and cuts, for the transaction's length. False where another does. */
+/** The lock of whoever changes chains, one instance at a time, for a transaction's length. */
+const takeTurn = Prisma.sql`pg_try_advisory_xact_lock(72707370)`;
+
+/** False where another instance has the turn. */
 export async function takeChainTurn(tx: Tx): Promise<boolean> {
   // The planner takes it that few rows wait, and would gather and sort all of them for each batch: the index has them in order.
   const [row] = await tx.$queryRaw<{ taken: boolean }[]>`
-    SELECT pg_try_advisory_xact_lock(72707370) AS taken, set_config('enable_bitmapscan', 'off', true)`;
+    SELECT ${takeTurn} AS taken, set_config('enable_bitmapscan', 'off', true)`;
   return row?.taken ?? false;
+}
+
+/** New rows of a workspace, their places in its chain, and its checkpoints before (null: there is none yet) and behind them. */
+export interface Lengthening {
+  workspaceId: string;
+  events: readonly NewAuditEvent[];
+  links: readonly ChainLink[];
+  from: string | null;
+  to: string;
+  at: Date;
+}
+
+/**
+ * Writes all of the rows, each in its chain, or none: past Prisma, which would write and read their JSON once more. False where the
+ * chain has moved on, or another instance has the turn.
+ * @throws where a row is there already
+ */
+export async function lengthenChain(
+  run: RunPrepared,
+  { workspaceId, events, links, from, to, at }: Lengthening,
+): Promise<boolean> {
+  const { text, values } = Prisma.sql`
+    WITH turn AS MATERIALIZED (SELECT ${takeTurn} AS taken),
+    moved AS (
+      INSERT INTO audit_chain (id, "checkpointSealed", "sealedAt")
+      SELECT ${workspaceId}, ${to}, ${at.toISOString()}::timestamptz FROM turn
+      WHERE taken AND (${from}::text IS NOT NULL OR NOT EXISTS (${sealedRowsOf(workspaceId)}))
+      ON CONFLICT (id) DO UPDATE SET "checkpointSealed" = excluded."checkpointSealed", "sealedAt" = excluded."sealedAt"
+      WHERE audit_chain."checkpointSealed" = ${from}
+      RETURNING id
+    ),
+    written AS (
+      INSERT INTO audit_event (${columns}, sequence, hash)
+      SELECT ${columns}, sequence, hash FROM ROWS FROM (${rowsOf(events)}, ${linksOf(links)}) AS given
+      WHERE EXISTS (SELECT FROM moved)
+    )
+    SELECT id FROM moved`;
+  return (await run({ name: 'audit-lengthen', text }, values)).length > 0;
 }
 
 /** A row that no chain holds yet. */
@@ -144,7 +179,7 @@ export async function findUnsealed(
   // one value for all rows, as they were written; `sequence` is the same for all of them, and lets the index give them in order
   const [found] = await tx.$queryRaw<{ rows: (Omit<UnsealedAuditEvent, 'at'> & { at: string })[] }[]>`
     SELECT coalesce(json_agg(waiting), '[]') AS rows FROM (
-      SELECT id, "workspaceId", at, act, outcome, "actorKind", actor, "appId", "connectorId", "connectionId", "targetId", details
+      SELECT ${columns}
       FROM audit_event WHERE sequence IS NULL AND at < ${before} AND "workspaceId" <> ALL(${exceptWorkspaces})
       ORDER BY sequence, at, id LIMIT ${limit}) waiting`;
   return found ? found.rows.map((row) => ({ ...row, at: new Date(row.at) })) : [];
@@ -154,12 +189,12 @@ export function findChain(tx: Db | Tx, workspaceId: string) {
   return tx.auditChain.findUnique({ where: { id: workspaceId } });
 }
 
+const sealedRowsOf = (workspaceId: string) =>
+  Prisma.sql`SELECT FROM audit_event WHERE "workspaceId" = ${workspaceId} AND sequence IS NOT NULL`;
+
 export async function hasSealedRows(tx: Tx, workspaceId: string): Promise<boolean> {
-  const found = await tx.auditEvent.findFirst({
-    where: { workspaceId, sequence: { not: null } },
-    select: { id: true },
-  });
-  return found !== null;
+  const [row] = await tx.$queryRaw<{ any: boolean }[]>`SELECT EXISTS (${sealedRowsOf(workspaceId)}) AS any`;
+  return row?.any ?? false;
 }
 
 /** Sealing is the one change that a row ever sees. */
@@ -167,7 +202,7 @@ export async function sealRows(tx: Tx, ids: readonly string[], links: readonly C
   return tx.$executeRaw`
     UPDATE audit_event SET sequence = given.sequence, hash = given.hash
     FROM ROWS FROM (
-      unnest(${ids}::text[]), json_to_recordset(${linksJson(links)}::json) AS (sequence bigint, hash text)
+      unnest(${ids}::text[]), ${linksOf(links)}
     ) AS given(id)
     WHERE audit_event.id = given.id AND audit_event.hash IS NULL`; // by its id: those without a sequence may be many
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import pg from 'pg';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { parseKeyring } from '../../src/crypto/keyring.ts';
-import { type Db, openDatabase } from '../../src/db/client.ts';
+import { type Db, openDatabase, type RunPrepared } from '../../src/db/client.ts';
 import { linkHash } from '../../src/workspaces/audit-chain.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { auditRow } from '../../src/workspaces/audit.ts';
@@ -300,19 +300,49 @@ test('56. a clean stop loses no token read, however many are still to be written
   expect(await (await openToTamper(snapshot, key))(async () => {})).toBe(null);
 });
 
-test('56. a batch whose answer was lost is written once when it is sent again, and the chain holds', async () => {
-  const { db, close } = await openDatabase({ databaseUrl: null, dataDir: null, snapshot: await snapshotWith('') });
-  onTestFinished(close);
+/** An empty database, and what works on its audit. `beforeRun` is called before each statement that goes past Prisma. */
+async function openAudit(beforeRun: () => Promise<unknown> = async () => {}) {
+  const database = await openDatabase({ databaseUrl: null, dataDir: null, snapshot: await snapshotWith('') });
+  onTestFinished(() => database.close());
+  const { db } = database;
+  const runPrepared: RunPrepared = async (statement, values) => {
+    await beforeRun();
+    return database.runPrepared(statement, values);
+  };
   const keyring = parseKeyring(newKey('a'));
   const clock = createTestClock();
-  const tasks = createAuditTasks({ db, clock, keyring, log: createLogger('silent') }, 30);
+  const tasks = createAuditTasks({ db, runPrepared, clock, keyring, log: createLogger('silent') }, 30);
   const rowOf = (workspaceId: string) =>
     auditRow(clock.now(), { kind: 'SERVICE', id: null, appId: null }, { act: 'TOKEN_READ', workspaceId });
+  const verify = () => verifyAudit({ db, keyring });
+  return { db, clock, tasks, rowOf, verify };
+}
+
+test('56. token reads enter no chain that was cut, or whose checkpoint is gone, since they looked at it', async () => {
+  let meanwhile: () => Promise<unknown> = async () => {};
+  const { db, clock, tasks, rowOf, verify } = await openAudit(() => meanwhile());
+  await tasks.insert([rowOf('one')]);
+  clock.advance(31 * 24 * 3_600_000);
+  meanwhile = tasks.cut;
+  await tasks.insert([rowOf('one'), rowOf('one')]);
+  expect(await verify()).toMatchObject({ chains: [{ rows: 0, fault: null }], unsealed: 2 });
+  meanwhile = async () => {};
+  clock.advance(5_000);
+  await tasks.seal();
+  expect(await verify()).toMatchObject({ chains: [{ rows: 2, fault: null }], unsealed: 0 });
+
+  await db.auditChain.deleteMany();
+  await tasks.insert([rowOf('one')]);
+  expect(await verify()).toMatchObject({ chains: [{ fault: expect.anything() }], unsealed: 1 });
+  expect(await db.auditChain.count()).toBe(0);
+});
+
+test('56. a batch whose answer was lost is written once when it is sent again, and the chain holds', async () => {
+  const { clock, tasks, rowOf, verify } = await openAudit();
   const batch = ['one', 'two', 'one'].map(rowOf);
   await tasks.insert(batch);
   await tasks.insert([...batch, rowOf('two')]);
-  const found = await verifyAudit({ db, keyring });
-  expect(found).toMatchObject({
+  expect(await verify()).toMatchObject({
     chains: [
       { rows: 2, fault: null },
       { rows: 1, fault: null },
@@ -322,7 +352,7 @@ test('56. a batch whose answer was lost is written once when it is sent again, a
   clock.advance(5_000);
   await tasks.seal();
   await tasks.insert([rowOf('two')]);
-  expect(await verifyAudit({ db, keyring })).toMatchObject({
+  expect(await verify()).toMatchObject({
     chains: [
       { rows: 2, fault: null },
       { rows: 3, fault: null },
