@@ -39,18 +39,18 @@ export async function failFlowWithin(
   if (isFirst) await recordAct(deps, tx, actorOfFlow(flow), act);
 }
 
-/** Makes a read of a token, and notes how it ended. */
-export async function auditedRead<T>(
+/** Makes a read of a token, and notes how it ended. `connectionIdOf`: of which connection, where the read does not come to say so. */
+export async function auditedRead<T extends { connection: { id: string } }>(
   deps: { noteTokenRead: NoteTokenRead; tracing: Tracing },
   caller: Caller,
-  ids: { connectorId: string; connectionId: string | null },
+  connectorId: string,
+  connectionIdOf: () => string | null,
   read: () => Promise<T>,
 ): Promise<T> {
-  const { connectorId, connectionId } = ids;
   const span = deps.tracing.begin('token read');
   try {
     const answer = await span.run(read);
-    deps.noteTokenRead(caller, { connectorId, connectionId, outcome: 'OK' });
+    deps.noteTokenRead(caller, { connectorId, connectionId: answer.connection.id, outcome: 'OK' });
     span.end({ 'connectors.outcome': 'OK' });
     return answer;
   } catch (error) {
@@ -59,7 +59,7 @@ export async function auditedRead<T>(
       throw error;
     }
     const outcome = error instanceof DomainError ? error.code : 'INTERNAL_SERVER_ERROR';
-    deps.noteTokenRead(caller, { connectorId, connectionId, outcome });
+    deps.noteTokenRead(caller, { connectorId, connectionId: connectionIdOf(), outcome });
     span.end({ 'connectors.outcome': outcome }, error instanceof DomainError ? undefined : outcome);
     throw error;
   }

@@ -82,19 +82,14 @@ export function readToken(
   connectorId: string,
   options: TokenReadOptions,
 ): Promise<TokenAnswer> {
-  const user = callingUser(caller);
-  const ids = { connectorId, connectionId: user && connectionId(connectorId, user.app.id, user.userId) };
-  return auditedRead(deps, caller, ids, () => readFresh(deps, caller, connectorId, options));
-}
-
-async function readFresh(
-  deps: TokenDeps,
-  caller: Caller,
-  connectorId: string,
-  options: TokenReadOptions,
-): Promise<TokenAnswer> {
-  const { app, userId } = requireBackendWithUser(caller);
-  return readTokenOf(deps, { app, userId, recalled: recalledKey(caller) }, connectorId, options);
+  const idOf = () => {
+    const user = callingUser(caller);
+    return user && connectionId(connectorId, user.app.id, user.userId);
+  };
+  return auditedRead(deps, caller, connectorId, idOf, async () => {
+    const { app, userId } = requireBackendWithUser(caller);
+    return readTokenOf(deps, { app, userId, recalled: recalledKey(caller) }, connectorId, options);
+  });
 }
 
 /**
@@ -107,9 +102,11 @@ export function readSharedToken(
   connectorId: string,
   options: Omit<TokenReadOptions, 'acceptOutdatedScopes'>,
 ): Promise<TokenAnswer> {
-  const app = callingApp(caller);
-  const ids = { connectorId, connectionId: app && connectionId(connectorId, app.id, null) };
-  return auditedRead(deps, caller, ids, async () => {
+  const idOf = () => {
+    const app = callingApp(caller);
+    return app && connectionId(connectorId, app.id, null);
+  };
+  return auditedRead(deps, caller, connectorId, idOf, async () => {
     const subject = { app: requireBackend(caller), userId: null, recalled: recalledKey(caller) };
     return readTokenOf(deps, subject, connectorId, { ...options, acceptOutdatedScopes: false });
   });

@@ -48,10 +48,10 @@ interface VerifiedUser {
   expiresAt: Date;
 }
 
-/** Whoever was found to be good, and until when that needs no second look. */
+/** Whoever was found to be good, and until when that needs no second look, in milliseconds since 1970. */
 interface Remembered<T> {
   found: T;
-  until: Date;
+  until: number;
 }
 
 type AppRow = NonNullable<Awaited<ReturnType<typeof store.findApp>>>;
@@ -78,7 +78,7 @@ const maxRecalled = 20_000;
 /** An issuer that has withdrawn a key is to be believed: as soon as jose itself asks for the keys again. */
 const keySetMs = 600_000;
 /** A key of an app is good until it is revoked, which whoever acts on it looks at. */
-const forever = new Date(8.64e15);
+const forever = Number.POSITIVE_INFINITY;
 
 export function createIdentify(deps: IdentityDeps): Identity {
   const keySets = new Map<string, JWTVerifyGetKey>();
@@ -93,6 +93,8 @@ export function createIdentify(deps: IdentityDeps): Identity {
   const appKeys = new DataLoader((hashes: readonly string[]) => store.findLiveAppKeys(deps.db, hashes), {
     cache: false,
   });
+
+  const isStill = ({ until }: Remembered<unknown>) => until > deps.clock.now().getTime();
 
   function keySet(jwksUrl: string): JWTVerifyGetKey {
     let found = keySets.get(jwksUrl);
@@ -150,11 +152,11 @@ export function createIdentify(deps: IdentityDeps): Identity {
   ): Promise<Remembered<VerifiedUser>> {
     const name = hash('sha256', JSON.stringify([...checkedBy, token]), 'base64');
     const known = verified.get(name);
-    if (known && known.until > deps.clock.now()) return known;
+    if (known && isStill(known)) return known;
     const isPublished = typeof key === 'string';
     const found = await verify(token, expected, isPublished ? keySet(key) : key());
-    const keysEndAt = deps.clock.now().getTime() + (isPublished ? keySetMs : Number.POSITIVE_INFINITY);
-    const user = { found, until: new Date(Math.min(found.expiresAt.getTime(), keysEndAt)) };
+    const keysEndAt = isPublished ? deps.clock.now().getTime() + keySetMs : forever;
+    const user = { found, until: Math.min(found.expiresAt.getTime(), keysEndAt) };
     verified.set(name, user);
     return user;
   }
@@ -244,7 +246,7 @@ export function createIdentify(deps: IdentityDeps): Identity {
     recall({ authorization, onBehalfOf, origin }) {
       if (authorization === null || origin !== null) return null;
       const known = recalled.get(credentialsHash(authorization, onBehalfOf));
-      return known && known.until > deps.clock.now() ? known.found : null;
+      return known && isStill(known) ? known.found : null;
     },
   };
 }

@@ -1,4 +1,4 @@
-import { v7 as timeOrderedUuid } from 'uuid';
+import { uuidv7 } from 'uuidv7';
 import type { Tx } from '../db/client.ts';
 import type { AuditAct, AuditActorKind } from '../db/generated/prisma/enums.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -63,7 +63,7 @@ export function actorOf(caller: Caller): AuditActor {
 export function auditRow(at: Date, actor: AuditActor, act: Act): store.NewAuditEvent {
   const details = { ...act.details, ...(actor.assistant !== undefined && { assistant: actor.assistant }) };
   return {
-    id: timeOrderedUuid(), // beside the rows before it in each index: a random place costs the database a page of its log
+    id: uuidv7(), // beside the rows before it in each index: a random place costs the database a page of its log
     workspaceId: act.workspaceId,
     at,
     act: act.act,
