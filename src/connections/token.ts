@@ -86,7 +86,7 @@ export function readToken(
     const user = callingUser(caller);
     return user && connectionId(connectorId, user.app.id, user.userId);
   };
-  return auditedRead(deps, caller, connectorId, idOf, async () => {
+  return auditedRead(deps, caller, connectorId, idOf, () => {
     const { app, userId } = requireBackendWithUser(caller);
     return readTokenOf(deps, { app, userId, recalled: recalledKey(caller) }, connectorId, options);
   });
@@ -106,7 +106,7 @@ export function readSharedToken(
     const app = callingApp(caller);
     return app && connectionId(connectorId, app.id, null);
   };
-  return auditedRead(deps, caller, connectorId, idOf, async () => {
+  return auditedRead(deps, caller, connectorId, idOf, () => {
     const subject = { app: requireBackend(caller), userId: null, recalled: recalledKey(caller) };
     return readTokenOf(deps, subject, connectorId, { ...options, acceptOutdatedScopes: false });
   });

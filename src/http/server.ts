@@ -163,7 +163,7 @@ export function createHttpServer(deps: {
     const { traceparent } = request.headers;
     const from = typeof traceparent === 'string' ? { traceparent } : {};
     const span = deps.tracing.begin('request', { kind: 'server', ...from });
-    response.once('close', () => {
+    response.on('close', () => {
       const path = pathOf(request); // without the query, which may hold a code
       const route = routeOf(path);
       const { statusCode: status } = response;

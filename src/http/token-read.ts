@@ -199,11 +199,11 @@ function readBody(request: IncomingMessage): Promise<string | null> {
       if (first) chunks.push(chunk);
       else first = chunk;
     });
-    request.once('end', () => {
+    request.on('end', () => {
       const whole = chunks.length === 0 ? first : Buffer.concat([first ?? Buffer.alloc(0), ...chunks]);
       resolve(whole?.toString('utf8') ?? '');
     });
-    request.once('close', () => resolve(null));
+    request.on('close', () => resolve(null));
   });
 }
 
