@@ -32,6 +32,9 @@ export interface WebsocketDeps {
   maxSockets?: number;
 }
 
+/** What is kept of the request that a socket began with. */
+type CameFrom = Required<Pick<Credentials, 'origin' | 'address'>>;
+
 export interface Websocket {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Tells every client to come back, and closes. */
@@ -61,7 +64,7 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
   /** Whether the caller may have one more socket, which then counts until it is closed. */
   function admit(socket: WebSocket, name: string): boolean {
     const release = held.take(name);
-    if (release) socket.once('close', release);
+    if (release) socket.on('close', release);
     return release !== null;
   }
 
@@ -77,15 +80,13 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
 
   const cleanup = useServer<
     Record<string, unknown>,
-    { socket: WebSocket; request: IncomingMessage; caller?: () => Promise<Caller> }
+    { socket: WebSocket; request: CameFrom; caller?: () => Promise<Caller> }
   >(
     {
       async onConnect(context) {
         const { socket, request } = context.extra;
-        const credentials = {
-          ...readCredentials(context.connectionParams, request.headers.origin ?? null),
-          address: deps.addressOf(request),
-        };
+        const { origin, address } = request;
+        const credentials = { ...readCredentials(context.connectionParams), origin, address };
         const caller = await deps.identify(credentials).catch((error: unknown) => {
           deps.log.error({ err: error }, 'a socket could not be let in');
           return null;
@@ -113,12 +114,12 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
         return undefined;
       },
       async onSubscribe(context, _id, payload) {
-        const { request, caller } = context.extra;
+        const { caller, request } = context.extra;
+        const { origin, address } = request;
         if (Object.keys(context.subscriptions).length > maxOperations) return [tooManyOperations()];
-        const origin = request.headers.origin ?? null;
         const exchange = beginExchange(undefined);
         const { schema, contextFactory, parse, validate, ...run } = yoga.getEnveloped({
-          socket: { caller, origin, address: deps.addressOf(request) },
+          socket: { caller, origin, address },
           exchange,
           params: payload,
         } as never);
@@ -154,6 +155,8 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
     pingMs,
   );
 
+  const tellMalformed = (error: Error) => deps.log.debug({ err: error }, 'a socket sent what is no WebSocket frame');
+
   async function accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { origin } = request.headers;
     if (origin !== undefined && !(await deps.originIsKnown(origin))) {
@@ -167,11 +170,13 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
       return;
     }
     sockets.handleUpgrade(request, socket, head, (client) => {
-      client.once('close', deps.metrics.socketOpened());
-      sockets.emit('connection', client, request);
+      client.on('close', deps.metrics.socketOpened());
+      // in the request's place, which is a kilobyte and a half for as long as the socket lasts
+      const cameFrom: CameFrom = { origin: origin ?? null, address: deps.addressOf(request) };
+      sockets.emit('connection', client, cameFrom);
       // graphql-ws would print each malformed frame, with a stack; ws has already closed the socket for it
       client.removeAllListeners('error');
-      client.on('error', (error) => deps.log.debug({ err: error }, 'a socket sent what is no WebSocket frame'));
+      client.on('error', tellMalformed);
     });
   }
 
@@ -192,13 +197,13 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
   };
 }
 
-function readCredentials(params: Readonly<Record<string, unknown>> | undefined, origin: string | null): Credentials {
+function readCredentials(params: Readonly<Record<string, unknown>> | undefined): Omit<Credentials, keyof CameFrom> {
   const named = new Map(Object.entries(params ?? {}).map(([name, value]) => [name.toLowerCase(), value]));
   const text = (name: string) => {
     const value = named.get(name);
     return typeof value === 'string' ? value : null;
   };
-  return { authorization: text('authorization'), appId: text('x-app-id'), onBehalfOf: text('on-behalf-of'), origin };
+  return { authorization: text('authorization'), appId: text('x-app-id'), onBehalfOf: text('on-behalf-of') };
 }
 
 /** A close reason has at most 123 bytes (RFC 6455 5.5). */
@@ -212,7 +217,7 @@ function closeAtExpiry(socket: WebSocket, expiresAt: Date): void {
   const waitMs = Math.max(0, expiresAt.getTime() - Date.now());
   if (waitMs > longestTimerMs) return; // streams look at the time by themselves
   const timer = setTimeout(() => closeSoon(socket, reason), waitMs);
-  socket.once('close', () => clearTimeout(timer));
+  socket.on('close', () => clearTimeout(timer));
 }
 
 function closeSoon(socket: WebSocket, reason: string): void {
