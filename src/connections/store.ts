@@ -182,6 +182,9 @@ function createReads(
   statement: PreparedStatement,
   schedule: (run: () => void) => void,
 ): FindForRead {
+  /** How many are in the batch that is being gathered, and what sends it: once. */
+  let waiting = 0;
+  let send = () => {};
   const reads = new DataLoader<ReadKey, FoundForRead | null>(
     async (keys) => {
       const firsts = new Map<string, number>();
@@ -215,9 +218,6 @@ function createReads(
       },
     },
   );
-  /** How many are in the batch that is being gathered, and what sends it: once. */
-  let waiting = 0;
-  let send = () => {};
   return (key) => {
     const found = reads.load(key);
     waiting += 1;
