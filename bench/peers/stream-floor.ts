@@ -1,7 +1,10 @@
-/** The least that a subscriber can be: graphql-ws on a bare server, and a stream that says one thing and then waits for good. */
+/**
+ * The least that a subscriber can be: graphql-ws on a bare server, a document that is parsed once for all, and a stream that says one
+ * thing and then waits for good.
+ */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { buildSchema } from 'graphql';
+import { buildSchema, type DocumentNode, parse } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 
@@ -16,8 +19,24 @@ async function* connectionStatus() {
   await new Promise(() => {});
 }
 
+const rootValue = { connectionStatus };
+const documents = new Map<string, DocumentNode>();
+
+function parseOnce(query: string): DocumentNode {
+  const document = documents.get(query) ?? parse(query);
+  documents.set(query, document);
+  return document;
+}
+
 const server = createServer();
-useServer({ schema, roots: { subscription: { connectionStatus } } }, new WebSocketServer({ server }));
+useServer(
+  {
+    onSubscribe: (_context, _id, { query, variables }) => {
+      return { schema, document: parseOnce(query), variableValues: variables ?? null, rootValue };
+    },
+  },
+  new WebSocketServer({ server }),
+);
 server.listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo;
   console.log(`Listening on http://127.0.0.1:${port}`);
