@@ -140,7 +140,8 @@ export interface Lengthening {
 
 /**
  * Writes all of the rows, each in its chain, or none: past Prisma, which would write and read their JSON once more. False where the
- * chain has moved on, or another instance has the turn.
+ * chain has moved on, or another instance has the turn. The statement sees what was there before it took the turn; only the
+ * checkpoint, compared as it is when it is replaced, tells that nobody came in between.
  * @throws where a row is there already
  */
 export async function lengthenChain(
