@@ -26,7 +26,9 @@ import { rootFieldNames } from './graphql/operation.ts';
 import { schema } from './graphql/schema.ts';
 import type { GraphiqlTab } from './http/graphiql.ts';
 import { createGraphqlYoga } from './http/graphql.ts';
+import { createMaskError } from './http/mask-error.ts';
 import type { McpRoute } from './http/mcp.ts';
+import { observeOperations } from './http/observe-operations.ts';
 import { clientAddress, createHttpServer, createRouter, securityHeaders } from './http/server.ts';
 import { createTokenReadRoute } from './http/token-read.ts';
 import { trustDocuments } from './http/trusted-documents.ts';
@@ -241,13 +243,14 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   const addressOf = (request: IncomingMessage) => clientAddress(request, config.trustProxy);
   const headers = securityHeaders(publicUrl);
   const trusted = config.trustedDocuments && trustDocuments(config.trustedDocuments);
+  const observed = observeOperations({ metrics, isUnavailable, log });
+  const maskError = createMaskError({ isUnavailable, log });
   const yoga = createGraphqlYoga({
     trusted,
     features,
     identify,
-    isUnavailable,
-    log,
-    metrics,
+    observed,
+    maskError,
     graphiql,
     graphiqlTabs: overrides.graphiqlTabs ?? (() => []),
   });
@@ -281,6 +284,8 @@ export async function createApp(config: Config, overrides: Overrides = {}): Prom
   });
   const websocket = createWebsocket({
     yoga,
+    observed,
+    maskError,
     trusted,
     identify,
     log,

@@ -1,31 +1,25 @@
-import { type ExecutionResult, GraphQLError, subscribe } from 'graphql';
+import type { ExecutionResult } from 'graphql';
 import { createYoga, type YogaServerInstance } from 'graphql-yoga';
 import type { FlowCookie } from '../connections/connect.ts';
 import type { Features, GraphqlContext } from '../graphql/context.ts';
-import { toGraphqlError } from '../graphql/errors.ts';
 import { parseWithinLimits } from '../graphql/limits.ts';
 import { checkPaging } from '../graphql/paging.ts';
 import { schema } from '../graphql/schema.ts';
-import { DomainError } from '../lib/domain-error.ts';
-import { unavailableSentence } from './health.ts';
 import type { Credentials } from '../identity/caller.ts';
-import type { Logger } from '../lib/logger.ts';
 import { beginExchange, type Exchange } from '../observability/exchange.ts';
-import type { Metrics } from '../observability/metrics.ts';
 import { type Caller, callerKind } from '../workspaces/caller.ts';
 import { readBody } from './body.ts';
 import { setCookieHeader } from './cookies.ts';
 import { graphiqlOptions, graphiqlPage, graphiqlPolicy, type GraphiqlTab } from './graphiql.ts';
-import { observeOperations } from './observe-operations.ts';
+import type { MaskError } from './mask-error.ts';
+import type { ObservedOperations } from './observe-operations.ts';
 import { trustOnly, type TrustedDocuments } from './trusted-documents.ts';
 
 export interface GraphqlRouteDeps {
   features: Features;
   identify: (credentials: Credentials) => Promise<Caller>;
-  /** Whether an error only says that something the service needs does not answer for the moment. */
-  isUnavailable: (error: unknown) => boolean;
-  log: Logger;
-  metrics: Metrics;
+  observed: ObservedOperations;
+  maskError: MaskError;
   /** Null: every document is answered. */
   trusted: TrustedDocuments | null;
   graphiql: boolean;
@@ -73,20 +67,7 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
     },
     graphiql: deps.graphiql && (() => graphiqlOptions(deps.graphiqlTabs())),
     renderGraphiQL: graphiqlPage,
-    maskedErrors: {
-      maskError(error, message) {
-        const located = error instanceof GraphQLError ? error : null;
-        const original = located?.originalError ?? error;
-        if (original instanceof GraphQLError) return located ?? original; // the caller's own mistake: syntax, a wrong type
-        const known = toGraphqlError(original) ?? (deps.isUnavailable(original) ? unavailable(original) : null);
-        if (!(original instanceof DomainError)) deps.log.error({ err: original }, 'an operation failed');
-        return new GraphQLError(known?.message ?? message, {
-          nodes: located?.nodes ?? null,
-          path: located?.path ?? null,
-          extensions: known?.extensions ?? { code: 'INTERNAL_SERVER_ERROR' },
-        });
-      },
-    },
+    maskedErrors: { maskError: deps.maskError },
     async context({
       request,
       socket,
@@ -127,18 +108,13 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
       };
     },
     plugins: [
-      observeOperations(deps),
+      deps.observed.plugin,
       ...(deps.trusted ? [trustOnly(deps.trusted)] : []),
       {
         onParse({ setParseFn }: { setParseFn: (parse: typeof parseWithinLimits) => void }) {
           setParseFn(parseWithinLimits);
         },
         onExecute: refusePaging,
-        onSubscribe(event: Execution & { setSubscribeFn: (fn: typeof subscribe) => void }) {
-          // yoga's own wraps each stream more often, for @defer and @stream, which the schema has not
-          event.setSubscribeFn(subscribe);
-          refusePaging(event);
-        },
         onResponse({ request, response }) {
           response.headers.set('Cache-Control', 'no-store');
           if (response.headers.get('content-type')?.startsWith('text/html'))
@@ -148,13 +124,6 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
         },
       },
     ],
-  });
-}
-
-/** For a while nothing can be done: the caller's request says so to programs as well, by its status. */
-function unavailable(error: unknown): GraphQLError {
-  return new GraphQLError(unavailableSentence(error), {
-    extensions: { code: 'SERVICE_UNAVAILABLE', http: { status: 503, headers: { 'Retry-After': '5' } } },
   });
 }
 

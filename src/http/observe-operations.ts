@@ -1,7 +1,8 @@
-import type { ExecutionArgs } from 'graphql';
+import type { ExecutionArgs, ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { GraphqlContext } from '../graphql/context.ts';
 import { outcomeOf, rootFieldsOf } from '../graphql/operation.ts';
+import { subscribe } from '../graphql/subscribe.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Exchange } from '../observability/exchange.ts';
 import type { Metrics } from '../observability/metrics.ts';
@@ -11,12 +12,18 @@ interface Observed {
   socket?: object;
 }
 
+export interface ObservedOperations {
+  /** Has what yoga runs observed; it runs subscriptions by the function below. */
+  plugin: Plugin<GraphqlContext>;
+  subscribe: (args: ExecutionArgs) => Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult, void>>;
+}
+
 /** Counts every operation once, however it ends, and tells of those on a socket, which are no requests. */
 export function observeOperations(deps: {
   metrics: Metrics;
   isUnavailable: (error: unknown) => boolean;
   log: Logger;
-}): Plugin<GraphqlContext> {
+}): ObservedOperations {
   function ended({ exchange, socket }: Observed, outcome: string): void {
     if (!exchange) return;
     exchange.outcome = outcome;
@@ -42,31 +49,32 @@ export function observeOperations(deps: {
     return errors ? outcomeOf(errors, deps.isUnavailable) : (exchange.outcome ?? 'OK');
   }
 
-  return {
-    // what came to nothing before it was validated: no GraphQL, or nobody could be recognised
-    onResultProcess({ result, serverContext }) {
-      const observed = serverContext as Observed;
-      if (observed.exchange?.outcome !== null || !('errors' in result) || !result.errors) return;
-      ended(observed, outcomeOf(result.errors, deps.isUnavailable));
-    },
-    onValidate:
-      ({ context }) =>
-      ({ valid }) => {
-        if (!valid) ended(context as Observed, 'GRAPHQL_VALIDATION_FAILED');
+  const observed: ObservedOperations = {
+    plugin: {
+      // what came to nothing before it was validated: no GraphQL, or nobody could be recognised
+      onResultProcess({ result, serverContext }) {
+        const operation = serverContext as Observed;
+        if (operation.exchange?.outcome !== null || !('errors' in result) || !result.errors) return;
+        ended(operation, outcomeOf(result.errors, deps.isUnavailable));
       },
-    onExecute({ args }) {
-      const context = begin(args);
-      return { onExecuteDone: ({ result }) => ended(context, outcomeOfResult(result, context)) };
-    },
-    onSubscribe({ args }) {
-      const context = begin(args);
-      return {
-        onSubscribeResult({ result }) {
-          ended(context, outcomeOfResult(result, context));
-          if (!(Symbol.asyncIterator in result)) return undefined;
-          return { onEnd: deps.metrics.subscriptionOpened() };
+      onValidate:
+        ({ context }) =>
+        ({ valid }) => {
+          if (!valid) ended(context as Observed, 'GRAPHQL_VALIDATION_FAILED');
         },
-      };
+      onExecute({ args }) {
+        const context = begin(args);
+        return { onExecuteDone: ({ result }) => ended(context, outcomeOfResult(result, context)) };
+      },
+      // yoga's own wraps each stream more often, for @defer and @stream, which the schema has not
+      onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(observed.subscribe),
+    },
+    async subscribe(args) {
+      const context = begin(args);
+      const result = await subscribe(args, () => deps.metrics.subscriptionOpened());
+      ended(context, outcomeOfResult(result, context));
+      return result;
     },
   };
+  return observed;
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type ExecutionArgs, type execute, GraphQLError, type subscribe } from 'graphql';
-import { useServer } from 'graphql-ws/use/ws';
+import { type ExecutionArgs, type execute, getOperationAST, GraphQLError, OperationTypeNode } from 'graphql';
+import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { GraphqlContext } from '../graphql/context.ts';
 import { accessEndedCloseCode } from '../graphql/errors.ts';
@@ -15,10 +15,15 @@ import { type Caller, expiryOf, holderOf } from '../workspaces/caller.ts';
 import type { StreamEnd } from '../connections/status.ts';
 import { IdentityTokenExpiredError, RateLimitedError } from '../workspaces/errors.ts';
 import type { Yoga } from './graphql.ts';
+import type { MaskError } from './mask-error.ts';
+import type { ObservedOperations } from './observe-operations.ts';
 import type { TrustedDocuments } from './trusted-documents.ts';
 
 export interface WebsocketDeps {
   yoga: Yoga;
+  /** Runs subscriptions past yoga, which would wrap each stream in several more. */
+  observed: Pick<ObservedOperations, 'subscribe'>;
+  maskError: MaskError;
   identify: (credentials: Credentials) => Promise<Caller>;
   /** Whether any app has registered the origin, or it is the service's own. */
   originIsKnown: (origin: string) => Promise<boolean>;
@@ -32,8 +37,21 @@ export interface WebsocketDeps {
   maxSockets?: number;
 }
 
-/** What is kept of the request that a socket began with. */
+/** What is kept of the request that a socket began with, in its place: that is a kilobyte and a half. */
 type CameFrom = Required<Pick<Credentials, 'origin' | 'address'>>;
+
+/** A socket, and whoever is at its other end. There may be thousands: what they can share, timers above all, none has for itself. */
+interface Peer {
+  socket: WebSocket;
+  cameFrom: CameFrom;
+  /** Tells who it is, once it has said so. */
+  caller?: () => Promise<Caller>;
+  /** When its credentials end, in milliseconds since 1970. */
+  endsAt: number;
+  pingAt: number;
+  hasAnswered: boolean;
+  release: () => void;
+}
 
 export interface Websocket {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
@@ -42,9 +60,10 @@ export interface Websocket {
 }
 
 const maxPayloadBytes = 256 * 1024;
-const longestTimerMs = 2 ** 31 - 1;
 /** A peer that has not answered one ping by the next is gone, or reads nothing: it is cut off, and what was kept for it goes. */
 const pingMs = 12_000;
+/** How often sockets are looked at: those whose ping is due, or whose credentials have ended. */
+const lookMs = 250;
 const maxOperations = 100;
 /** Sockets of one caller, and of all, at one instance. */
 const maxSocketsOfCaller = 200;
@@ -52,21 +71,22 @@ const maxSockets = 20_000;
 const goodbyeMs = 3_000;
 /** Clients come back after this one (RFC 6455's registry), but not after an internal error. */
 const tryAgainLater = 1013;
+const goingAway = 1001;
+const identityTokenExpired: StreamEnd = 'identity-token-expired';
 /** So long after its cause is a socket closed, for the streams' last events to go out first. */
 const lastEventsMs = 250;
 
 /** GraphQL over WebSocket (graphql-transport-ws). Credentials travel in `connection_init`'s payload under the headers' names. */
 export function createWebsocket(deps: WebsocketDeps): Websocket {
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: maxPayloadBytes });
   const { yoga } = deps;
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: maxPayloadBytes,
+    clientTracking: false,
+    handleProtocols,
+  });
+  const peers = new Set<Peer>();
   const held = createHolding({ each: maxSocketsOfCaller });
-
-  /** Whether the caller may have one more socket, which then counts until it is closed. */
-  function admit(socket: WebSocket, name: string): boolean {
-    const release = held.take(name);
-    if (release) socket.on('close', release);
-    return release !== null;
-  }
 
   /** An operation is a trace of its own: a socket lives for longer than anything that anybody wants to look at as one. */
   async function traced<T>({ contextValue }: ExecutionArgs, work: () => Promise<T>): Promise<T> {
@@ -78,83 +98,135 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
     }
   }
 
-  const cleanup = useServer<
-    Record<string, unknown>,
-    { socket: WebSocket; request: CameFrom; caller?: () => Promise<Caller> }
-  >(
-    {
-      async onConnect(context) {
-        const { socket, request } = context.extra;
-        const { origin, address } = request;
-        const credentials = { ...readCredentials(context.connectionParams), origin, address };
-        const caller = await deps.identify(credentials).catch((error: unknown) => {
-          deps.log.error({ err: error }, 'a socket could not be let in');
-          return null;
-        });
-        if (!caller) {
-          socket.close(tryAgainLater, 'try again later');
-          return undefined;
-        }
-        if (caller.kind === 'anonymous' && caller.error instanceof RateLimitedError) {
-          socket.close(tryAgainLater, closeReason(caller.error));
-          return undefined;
-        }
-        if (caller.kind === 'anonymous') {
-          socket.close(accessEndedCloseCode, closeReason(caller.error));
-          return undefined;
-        }
-        if (!admit(socket, holderOf(caller))) {
-          socket.close(tryAgainLater, `at most ${maxSocketsOfCaller} sockets at a time`);
-          return undefined;
-        }
-        const expiresAt = expiryOf(caller);
-        if (expiresAt) closeAtExpiry(socket, expiresAt);
-        // asked again for each operation: a key may have been revoked since
-        context.extra.caller = () => deps.identify(credentials);
-        return undefined;
-      },
-      async onSubscribe(context, _id, payload) {
-        const { caller, request } = context.extra;
-        const { origin, address } = request;
-        if (Object.keys(context.subscriptions).length > maxOperations) return [tooManyOperations()];
-        const exchange = beginExchange(undefined);
-        const { schema, contextFactory, parse, validate, ...run } = yoga.getEnveloped({
-          socket: { caller, origin, address },
-          exchange,
-          params: payload,
-        } as never);
-        try {
-          const args: ExecutionArgs = {
-            schema,
-            operationName: payload.operationName ?? null,
-            document: parse(deps.trusted ? deps.trusted.textOf(payload) : payload.query),
-            variableValues: payload.variables ?? null,
-            contextValue: await contextFactory(),
-            rootValue: run,
-          };
-          const errors = validate(args.schema, args.document);
-          return errors.length > 0 ? errors : args;
-        } catch (error) {
-          if (!(error instanceof GraphQLError)) throw error;
-          const { code } = error.extensions;
-          const outcome = code === 'DOCUMENT_NOT_TRUSTED' ? code : 'GRAPHQL_PARSE_FAILED';
-          deps.metrics.graphqlOperation({ ...exchange, outcome });
-          return [error];
-        }
-      },
-      onNext(context, _id, _payload, _args, result) {
-        const { errors = [] } = result;
-        const reason = errors.find(({ extensions }) => extensions?.['closeCode'])?.extensions?.['reason'];
-        if (typeof reason === 'string') closeSoon(context.extra.socket, reason);
-      },
-      execute: (args) => traced(args, async () => (args.rootValue as { execute: typeof execute }).execute(args)),
-      subscribe: (args) =>
-        traced(args, async () => (args.rootValue as { subscribe: typeof subscribe }).subscribe(args)),
-    },
-    sockets,
-    pingMs,
-  );
+  const masked = (errors: readonly GraphQLError[]) => errors.map((error) => deps.maskError(error).toJSON());
 
+  const server = makeServer<Record<string, unknown>, Peer>({
+    async onConnect({ extra: peer, connectionParams }) {
+      const { socket } = peer;
+      const credentials = { ...readCredentials(connectionParams), ...peer.cameFrom };
+      const caller = await deps.identify(credentials).catch((error: unknown) => {
+        deps.log.error({ err: error }, 'a socket could not be let in');
+        return null;
+      });
+      if (!caller) {
+        socket.close(tryAgainLater, 'try again later');
+        return;
+      }
+      if (caller.kind === 'anonymous') {
+        const { error } = caller;
+        socket.close(error instanceof RateLimitedError ? tryAgainLater : accessEndedCloseCode, closeReason(error));
+        return;
+      }
+      const release = peers.has(peer) ? held.take(holderOf(caller)) : () => {};
+      if (!release) {
+        socket.close(tryAgainLater, `at most ${maxSocketsOfCaller} sockets at a time`);
+        return;
+      }
+      peer.release = release;
+      peer.endsAt = expiryOf(caller)?.getTime() ?? Number.POSITIVE_INFINITY;
+      // asked again for each operation: a key may have been revoked since
+      peer.caller = () => deps.identify(credentials);
+    },
+    async onSubscribe({ extra: peer, subscriptions }, _id, payload) {
+      if (Object.keys(subscriptions).length > maxOperations) return [tooManyOperations()];
+      const exchange = beginExchange(undefined);
+      const { schema, contextFactory, parse, validate, ...run } = yoga.getEnveloped({
+        socket: { caller: peer.caller, ...peer.cameFrom },
+        exchange,
+        params: payload,
+      } as never);
+      try {
+        const document = parse(deps.trusted ? deps.trusted.textOf(payload) : payload.query);
+        const errors = validate(schema, document);
+        if (errors.length > 0) return errors;
+        const isStream = getOperationAST(document, payload.operationName)?.operation === OperationTypeNode.SUBSCRIPTION;
+        return {
+          schema,
+          operationName: payload.operationName ?? null,
+          document,
+          variableValues: payload.variables ?? null,
+          contextValue: await contextFactory(),
+          rootValue: isStream ? null : run, // kept for as long as a stream lasts
+        };
+      } catch (error) {
+        if (!(error instanceof GraphQLError)) throw error;
+        const { code } = error.extensions;
+        const outcome = code === 'DOCUMENT_NOT_TRUSTED' ? code : 'GRAPHQL_PARSE_FAILED';
+        deps.metrics.graphqlOperation({ ...exchange, outcome });
+        return [error];
+      }
+    },
+    execute: (args) => traced(args, async () => (args.rootValue as { execute: typeof execute }).execute(args)),
+    subscribe: (args) => traced(args, () => deps.observed.subscribe(args)),
+    onNext({ extra: { socket } }, _id, _payload, _args, result) {
+      if (!result.errors) return undefined;
+      const { data } = result;
+      const errors = masked(result.errors);
+      const reason = errors.find(({ extensions }) => extensions?.['closeCode'])?.extensions?.['reason'];
+      if (typeof reason === 'string') closeSoon(socket, reason);
+      return { ...(data !== undefined && { data }), errors };
+    },
+    onError: (_context, _id, _payload, errors) => masked(errors),
+  });
+
+  function open(socket: WebSocket, cameFrom: CameFrom): void {
+    const peer: Peer = {
+      socket,
+      cameFrom,
+      endsAt: Number.POSITIVE_INFINITY,
+      pingAt: Date.now() + pingMs,
+      hasAnswered: true,
+      release: () => {},
+    };
+    peers.add(peer);
+    const countLess = deps.metrics.socketOpened();
+    socket.on('error', tellMalformed);
+    socket.on('pong', () => {
+      peer.hasAnswered = true;
+    });
+    const fail = (error: unknown) => {
+      deps.log.error({ err: error }, 'what a socket sent could not be handled');
+      socket.close(CloseCode.InternalServerError, 'Internal server error');
+    };
+    const closed = server.opened(
+      {
+        protocol: socket.protocol,
+        // the next event waits until this one has left
+        send: (text) =>
+          new Promise((resolve, reject) => {
+            if (socket.readyState === socket.OPEN) socket.send(text, (error) => (error ? reject(error) : resolve()));
+            else resolve();
+          }),
+        close: (code, reason) => socket.close(code, reason),
+        onMessage: (receive) => socket.on('message', (data: Buffer) => void receive(data.toString()).catch(fail)),
+      },
+      peer,
+    );
+    socket.on('close', (code, reason) => {
+      peers.delete(peer);
+      peer.release();
+      countLess();
+      closed(code, String(reason)).catch(fail);
+    });
+  }
+
+  function look(): void {
+    const now = Date.now();
+    for (const peer of peers) {
+      if (peer.endsAt <= now) {
+        peer.endsAt = Number.POSITIVE_INFINITY;
+        closeSoon(peer.socket, identityTokenExpired);
+      }
+      if (peer.pingAt > now || peer.socket.readyState !== peer.socket.OPEN) continue;
+      if (!peer.hasAnswered) peer.socket.terminate();
+      peer.hasAnswered = false;
+      peer.pingAt = now + pingMs;
+      peer.socket.ping();
+    }
+  }
+  const looking = setInterval(look, lookMs).unref();
+
+  // ws has already closed the socket for it
   const tellMalformed = (error: Error) => deps.log.debug({ err: error }, 'a socket sent what is no WebSocket frame');
 
   async function accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -163,21 +235,14 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
       return;
     }
-    if (sockets.clients.size >= (deps.maxSockets ?? maxSockets)) {
+    if (peers.size >= (deps.maxSockets ?? maxSockets)) {
       socket.end(
         'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n',
       );
       return;
     }
-    sockets.handleUpgrade(request, socket, head, (client) => {
-      client.on('close', deps.metrics.socketOpened());
-      // in the request's place, which is a kilobyte and a half for as long as the socket lasts
-      const cameFrom: CameFrom = { origin: origin ?? null, address: deps.addressOf(request) };
-      sockets.emit('connection', client, cameFrom);
-      // graphql-ws would print each malformed frame, with a stack; ws has already closed the socket for it
-      client.removeAllListeners('error');
-      client.on('error', tellMalformed);
-    });
+    const cameFrom = { origin: origin ?? null, address: deps.addressOf(request) };
+    sockets.handleUpgrade(request, socket, head, (client) => open(client, cameFrom));
   }
 
   return {
@@ -189,10 +254,15 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
       });
     },
     async stop() {
+      sockets.close(); // to new ones
+      const open = [...peers].map(({ socket }) => socket);
       // a peer that reads nothing does not answer a close either
-      const impatient = setTimeout(() => sockets.clients.forEach((client) => client.terminate()), goodbyeMs);
-      await cleanup.dispose();
+      const impatient = setTimeout(() => open.forEach((socket) => socket.terminate()), goodbyeMs);
+      const closed = open.map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+      for (const socket of open) socket.close(goingAway, 'Going away');
+      await Promise.all(closed);
       clearTimeout(impatient);
+      clearInterval(looking);
     },
   };
 }
@@ -208,16 +278,7 @@ function readCredentials(params: Readonly<Record<string, unknown>> | undefined):
 
 /** A close reason has at most 123 bytes (RFC 6455 5.5). */
 function closeReason(error: Error): string {
-  const expired: StreamEnd = 'identity-token-expired';
-  return error instanceof IdentityTokenExpiredError ? expired : error.message.slice(0, 120);
-}
-
-function closeAtExpiry(socket: WebSocket, expiresAt: Date): void {
-  const reason: StreamEnd = 'identity-token-expired';
-  const waitMs = Math.max(0, expiresAt.getTime() - Date.now());
-  if (waitMs > longestTimerMs) return; // streams look at the time by themselves
-  const timer = setTimeout(() => closeSoon(socket, reason), waitMs);
-  socket.on('close', () => clearTimeout(timer));
+  return error instanceof IdentityTokenExpiredError ? identityTokenExpired : error.message.slice(0, 120);
 }
 
 function closeSoon(socket: WebSocket, reason: string): void {
