@@ -216,6 +216,7 @@ const longestRereadMs = 30_000;
 /** A stream also looks by itself now and then: an instance that was killed between its commit and its event told nobody. */
 const lookMs = 300_000;
 const warnEveryMs = 10_000;
+const never = Number.POSITIVE_INFINITY;
 /** Streams of one caller, over all their sockets and requests, and of all callers, at one instance. */
 const maxStreamsOfCaller = 500;
 const maxStreams = 50_000;
@@ -302,7 +303,8 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
 
   async function* stream(
     changes: StatusSubscription,
-    expiresAt: Date | null,
+    close: () => void,
+    expiresAt: number,
     read: (wasSeen: boolean) => Promise<{ view: ConnectionView | null } | StreamEnd>,
     connectorId: string,
   ): AsyncGenerator<StatusChange | StreamEnd, void> {
@@ -312,9 +314,9 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
     let rereads = 0;
     try {
       while (wake !== 'closed') {
-        const now = deps.clock.now();
-        if (expiresAt && now >= expiresAt) return yield 'identity-token-expired';
-        let next: Date;
+        const now = deps.clock.now().getTime();
+        if (now >= expiresAt) return yield 'identity-token-expired';
+        let next: number;
         try {
           await toRead();
           const found = await read(wasSeen);
@@ -324,20 +326,20 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
           if (seen !== told || wake === 'recovered') yield { connectorId, view: found.view, at: deps.clock.now() };
           told = seen;
           wasSeen = found.view !== null;
-          next = earlier(expiresAt, earlier(found.view?.endsAt ?? null, after(lookMs, now)));
+          next = Math.min(expiresAt, found.view?.endsAt?.getTime() ?? never, now + scattered(lookMs));
           rereads = 0;
         } catch (error) {
           if (told === null) throw error;
           // ended now, it would only be opened again at once, along with everybody else's
           warn(error);
           told = 'unknown';
-          next = earlier(expiresAt, after(Math.min(shortestRereadMs * 2 ** rereads, longestRereadMs), now));
+          next = Math.min(expiresAt, now + scattered(Math.min(shortestRereadMs * 2 ** rereads, longestRereadMs)));
           rereads += 1;
         }
-        wake = await wakeOrInstant(changes, next, deps.clock);
+        wake = await changes.next(Math.max(0, next - deps.clock.now().getTime()));
       }
     } finally {
-      changes.close(); // a reader returns only from a stream that has not ended by itself
+      close(); // a reader returns only from a stream that has not ended by itself
     }
   }
 
@@ -350,32 +352,43 @@ export function createWatchStatus(deps: WatchDeps): WatchStatus {
       const message = `There are ${maxStreamsOfCaller} subscriptions of yours open, or more of all than this service holds: end some, or try again in a minute.`;
       throw new RateLimitedError(tooManyRetrySeconds, message);
     }
-    const subscription = deps.events.subscribe([{ connectionId: id }, { connectorId }, ...workspaces]);
-    const changes = {
-      ...subscription,
-      close() {
-        subscription.close();
-        release();
-      },
-    };
+    const changes = deps.events.subscribe([{ connectionId: id }, { connectorId }, ...workspaces]);
     const workspaceId = callingUser(caller)?.app.workspaceId;
     const read =
       workspaceId === undefined
         ? (wasSeen: boolean) => presentShared(wasSeen, identify, id)
         : () => presentOwn(identify, { connectorId, workspaceId, connectionId: id });
-    const values = stream(changes, expiryOf(caller), read, connectorId);
-    return {
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-      next: () => values.next(),
-      // a generator that waits would only return after the next change: wake it first
-      return() {
-        changes.close();
-        return values.return();
-      },
+    const expiresAt = expiryOf(caller)?.getTime() ?? never;
+    const close = () => {
+      changes.close();
+      release();
     };
+    return new StatusStream(stream(changes, close, expiresAt, read, connectorId), close);
   };
+}
+
+class StatusStream implements AsyncIterableIterator<StatusChange | StreamEnd, void> {
+  readonly #values: AsyncGenerator<StatusChange | StreamEnd, void>;
+  readonly #close: () => void;
+
+  constructor(values: AsyncGenerator<StatusChange | StreamEnd, void>, close: () => void) {
+    this.#values = values;
+    this.#close = close;
+  }
+
+  next(): Promise<IteratorResult<StatusChange | StreamEnd, void>> {
+    return this.#values.next();
+  }
+
+  /** A generator that waits would only return after the next change: it is woken first. One that was never read has nothing to return from. */
+  return(): Promise<IteratorResult<StatusChange | StreamEnd, void>> {
+    this.#close();
+    return this.#values.return();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
 }
 
 function endOf(caller: Caller): StreamEnd {
@@ -383,21 +396,7 @@ function endOf(caller: Caller): StreamEnd {
   return hasExpired ? 'identity-token-expired' : 'access-ended';
 }
 
-/** So long from an instant, and by chance up to half of that longer: what began together must not come back together. */
-function after(ms: number, from: Date): Date {
-  return new Date(from.getTime() + ms * (1 + Math.random() / 2));
-}
-
-function earlier(a: Date | null, b: Date): Date {
-  return a && a < b ? a : b;
-}
-
-/** Waits for a change or an instant, which is minutes away at most. */
-async function wakeOrInstant(changes: StatusSubscription, instant: Date, clock: Clock): Promise<Wake> {
-  const timer = setTimeout(() => changes.wake(), Math.max(0, instant.getTime() - clock.now().getTime()));
-  try {
-    return await changes.next();
-  } finally {
-    clearTimeout(timer);
-  }
+/** So long, and by chance up to half of that longer: what began together must not come back together. */
+function scattered(ms: number): number {
+  return ms * (1 + Math.random() / 2);
 }

@@ -16,10 +16,8 @@ export type Wake = 'changed' | 'recovered' | 'closed';
 
 /** Wakes its one reader. However many changes come between two waits, one wake-up stands for all: a slow reader costs nothing. */
 export interface StatusSubscription {
-  /** Settles as soon as something has happened since the last call. */
-  next(): Promise<Wake>;
-  /** Ends a wait as a change does. A reader that has waited long enough calls this: a wait given up would swallow the next change. */
-  wake(): void;
+  /** Settles as soon as something has happened since the last call, or where so many milliseconds have passed, which counts as a change. */
+  next(withinMs?: number): Promise<Wake>;
   close(): void;
 }
 
@@ -31,50 +29,28 @@ const name = (topic: StatusTopic) => Object.entries(topic).flat().join(':');
 /** Events within this process. */
 export function createStatusEvents(): StatusEvents {
   // thousands may listen to one topic, and leave together: an EventEmitter would look each of them up in a list
-  const listeners = new Map<string, Set<() => void>>();
-  const subscriptions = new Set<StatusSubscription & { recover(): void }>();
+  const listeners = new Map<string, Set<Subscription>>();
+  const subscriptions = new Set<Subscription>();
+  function leave(subscription: Subscription): void {
+    subscriptions.delete(subscription);
+    for (const topic of subscription.topics) {
+      const others = listeners.get(topic);
+      others?.delete(subscription);
+      if (others?.size === 0) listeners.delete(topic);
+    }
+  }
   return {
     publish: (topic) => wakeInTurns([...(listeners.get(name(topic)) ?? [])]),
     subscribe(topics) {
-      let pending: Wake | null = null;
-      let resume: (() => void) | null = null;
-      const happen = (what: Wake) => {
-        // what ends outlasts what was missed, which outlasts what changed
-        if (pending !== 'closed' && !(pending === 'recovered' && what === 'changed')) pending = what;
-        resume?.();
-      };
-      const onEvent = () => happen('changed');
-      const names = topics.map(name);
-      for (const topic of names) listeners.set(topic, (listeners.get(topic) ?? new Set()).add(onEvent));
-      const subscription = {
-        async next() {
-          if (!pending) {
-            await new Promise<void>((resolve) => {
-              resume = resolve;
-            });
-            resume = null;
-          }
-          const what = pending ?? 'changed';
-          if (what !== 'closed') pending = null;
-          return what;
-        },
-        wake: onEvent,
-        recover: () => happen('recovered'),
-        close() {
-          subscriptions.delete(subscription);
-          for (const topic of names) {
-            const others = listeners.get(topic);
-            others?.delete(onEvent);
-            if (others?.size === 0) listeners.delete(topic);
-          }
-          happen('closed');
-        },
-      };
+      const subscription = new Subscription(topics.map(name), leave);
       subscriptions.add(subscription);
+      for (const topic of subscription.topics) {
+        listeners.set(topic, (listeners.get(topic) ?? new Set()).add(subscription));
+      }
       return subscription;
     },
     recover() {
-      for (const subscription of subscriptions) subscription.recover();
+      for (const subscription of subscriptions) subscription.happen('recovered');
     },
     close() {
       for (const subscription of subscriptions) subscription.close();
@@ -82,7 +58,57 @@ export function createStatusEvents(): StatusEvents {
   };
 }
 
-function wakeInTurns(listeners: readonly (() => void)[]): void {
-  for (const listener of listeners.slice(0, wokenPerTurn)) listener();
+/** There may be tens of thousands, most of them waiting: each is one object, a promise and a timer. */
+class Subscription implements StatusSubscription {
+  readonly topics: readonly string[];
+  readonly #leave: (subscription: Subscription) => void;
+  #pending: Wake | null = null;
+  #resume: ((wake: Wake) => void) | null = null;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(topics: readonly string[], leave: (subscription: Subscription) => void) {
+    this.topics = topics;
+    this.#leave = leave;
+  }
+
+  next(withinMs?: number): Promise<Wake> {
+    return new Promise((resolve) => {
+      this.#resume = resolve;
+      if (this.#pending) this.#wake();
+      else if (withinMs !== undefined) this.#timer = setTimeout(change, withinMs, this);
+    });
+  }
+
+  happen(what: Wake): void {
+    // what ends outlasts what was missed, which outlasts what changed
+    if (this.#pending !== 'closed' && !(this.#pending === 'recovered' && what === 'changed')) this.#pending = what;
+    this.#wake();
+  }
+
+  close(): void {
+    this.#leave(this);
+    this.happen('closed');
+  }
+
+  #wake(): void {
+    const resume = this.#resume;
+    if (!resume) return;
+    this.#resume = null;
+    clearTimeout(this.#timer);
+    // whatever else happens at this moment is told along with it
+    queueMicrotask(() => {
+      const what = this.#pending ?? 'changed';
+      if (what !== 'closed') this.#pending = null;
+      resume(what);
+    });
+  }
+}
+
+function change(subscription: Subscription): void {
+  subscription.happen('changed');
+}
+
+function wakeInTurns(listeners: readonly Subscription[]): void {
+  listeners.slice(0, wokenPerTurn).forEach(change);
   if (listeners.length > wokenPerTurn) setImmediate(wakeInTurns, listeners.slice(wokenPerTurn));
 }

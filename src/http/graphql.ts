@@ -27,9 +27,9 @@ export interface GraphqlRouteDeps {
   graphiqlTabs: () => GraphiqlTab[];
 }
 
-/** What a WebSocket operation brings along, since it has no request of its own. */
+/** What a WebSocket operation brings along, since it has no request of its own: what the socket's peer showed. */
 export interface SocketContext {
-  socket: { caller: () => Promise<Caller>; origin: string | null; address: string | null };
+  socket: Credentials;
 }
 
 /** What a request over HTTP brings along besides itself. */
@@ -75,18 +75,8 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
       address = null,
       exchange = beginExchange(undefined),
     }): Promise<GraphqlContext> {
-      if (socket) {
-        const identify = async (): Promise<Caller> => {
-          const caller = await socket.caller();
-          exchange.caller = callerKind(caller);
-          return caller;
-        };
-        const caller = await identify();
-        const started = { origin: socket.origin, secFetchSite: null, address: socket.address };
-        return { caller, identify, features: deps.features, exchange, request: started, setCookie: () => {} };
-      }
       const header = (name: string) => request.headers.get(name);
-      const credentials = {
+      const credentials = socket ?? {
         authorization: header('authorization'),
         appId: header('x-app-id'),
         onBehalfOf: header('on-behalf-of'),
@@ -103,8 +93,12 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
         identify,
         features: deps.features,
         exchange,
-        request: { origin: header('origin'), secFetchSite: header('sec-fetch-site'), address },
-        setCookie: (cookie) => cookies.set(request, [...(cookies.get(request) ?? []), cookie]),
+        request: {
+          origin: credentials.origin,
+          secFetchSite: socket ? null : header('sec-fetch-site'),
+          address: credentials.address ?? null,
+        },
+        setCookie: socket ? ignore : (cookie) => cookies.set(request, [...(cookies.get(request) ?? []), cookie]),
       };
     },
     plugins: [
@@ -126,6 +120,8 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
     ],
   });
 }
+
+const ignore = () => {};
 
 /** An operation that is about to be executed. */
 interface Execution {

@@ -71,7 +71,7 @@ export function observeOperations(deps: {
     },
     async subscribe(args) {
       const context = begin(args);
-      const result = await subscribe(args, () => deps.metrics.subscriptionOpened());
+      const result = await subscribe(args, deps.metrics);
       ended(context, outcomeOfResult(result, context));
       return result;
     },

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ExecutionArgs, type execute, getOperationAST, GraphQLError, OperationTypeNode } from 'graphql';
-import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
+import { CloseCode, handleProtocols, makeServer, type WebSocket as Transport } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { GraphqlContext } from '../graphql/context.ts';
 import { accessEndedCloseCode } from '../graphql/errors.ts';
@@ -37,22 +37,6 @@ export interface WebsocketDeps {
   maxSockets?: number;
 }
 
-/** What is kept of the request that a socket began with, in its place: that is a kilobyte and a half. */
-type CameFrom = Required<Pick<Credentials, 'origin' | 'address'>>;
-
-/** A socket, and whoever is at its other end. There may be thousands: what they can share, timers above all, none has for itself. */
-interface Peer {
-  socket: WebSocket;
-  cameFrom: CameFrom;
-  /** Tells who it is, once it has said so. */
-  caller?: () => Promise<Caller>;
-  /** When its credentials end, in milliseconds since 1970. */
-  endsAt: number;
-  pingAt: number;
-  hasAnswered: boolean;
-  release: () => void;
-}
-
 export interface Websocket {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Tells every client to come back, and closes. */
@@ -62,7 +46,9 @@ export interface Websocket {
 const maxPayloadBytes = 256 * 1024;
 /** A peer that has not answered one ping by the next is gone, or reads nothing: it is cut off, and what was kept for it goes. */
 const pingMs = 12_000;
-/** How often sockets are looked at: those whose ping is due, or whose credentials have ended. */
+/** A client that has not begun with `connection_init` by then is closed. */
+const initWithinMs = 3_000;
+/** How often sockets are looked at: those that a ping is due to, or whose time has ended. */
 const lookMs = 250;
 const maxOperations = 100;
 /** Sockets of one caller, and of all, at one instance. */
@@ -72,6 +58,7 @@ const goodbyeMs = 3_000;
 /** Clients come back after this one (RFC 6455's registry), but not after an internal error. */
 const tryAgainLater = 1013;
 const goingAway = 1001;
+const never = Number.POSITIVE_INFINITY;
 const identityTokenExpired: StreamEnd = 'identity-token-expired';
 /** So long after its cause is a socket closed, for the streams' last events to go out first. */
 const lastEventsMs = 250;
@@ -101,10 +88,13 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
   const masked = (errors: readonly GraphQLError[]) => errors.map((error) => deps.maskError(error).toJSON());
 
   const server = makeServer<Record<string, unknown>, Peer>({
+    connectionInitWaitTimeout: 0, // a timer of each socket's own
     async onConnect({ extra: peer, connectionParams }) {
       const { socket } = peer;
-      const credentials = { ...readCredentials(connectionParams), ...peer.cameFrom };
-      const caller = await deps.identify(credentials).catch((error: unknown) => {
+      peer.hasBegun = true;
+      peer.endsAt = never;
+      peer.credentials = readCredentials(connectionParams, peer.credentials);
+      const caller = await deps.identify(peer.credentials).catch((error: unknown) => {
         deps.log.error({ err: error }, 'a socket could not be let in');
         return null;
       });
@@ -117,21 +107,16 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
         socket.close(error instanceof RateLimitedError ? tryAgainLater : accessEndedCloseCode, closeReason(error));
         return;
       }
-      const release = peers.has(peer) ? held.take(holderOf(caller)) : () => {};
-      if (!release) {
-        socket.close(tryAgainLater, `at most ${maxSocketsOfCaller} sockets at a time`);
-        return;
-      }
-      peer.release = release;
-      peer.endsAt = expiryOf(caller)?.getTime() ?? Number.POSITIVE_INFINITY;
-      // asked again for each operation: a key may have been revoked since
-      peer.caller = () => deps.identify(credentials);
+      if (!peers.has(peer)) return; // closed meanwhile
+      peer.release = held.take(holderOf(caller));
+      if (!peer.release) socket.close(tryAgainLater, `at most ${maxSocketsOfCaller} sockets at a time`);
+      peer.endsAt = expiryOf(caller)?.getTime() ?? never;
     },
     async onSubscribe({ extra: peer, subscriptions }, _id, payload) {
       if (Object.keys(subscriptions).length > maxOperations) return [tooManyOperations()];
       const exchange = beginExchange(undefined);
       const { schema, contextFactory, parse, validate, ...run } = yoga.getEnveloped({
-        socket: { caller: peer.caller, ...peer.cameFrom },
+        socket: peer.credentials,
         exchange,
         params: payload,
       } as never);
@@ -169,65 +154,31 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
     onError: (_context, _id, _payload, errors) => masked(errors),
   });
 
+  // ws has already closed the socket for it
+  const tellMalformed = (error: Error) => deps.log.debug({ err: error }, 'a socket sent what is no WebSocket frame');
+
   function open(socket: WebSocket, cameFrom: CameFrom): void {
-    const peer: Peer = {
-      socket,
-      cameFrom,
-      endsAt: Number.POSITIVE_INFINITY,
-      pingAt: Date.now() + pingMs,
-      hasAnswered: true,
-      release: () => {},
-    };
+    const peer = new Peer(socket, cameFrom, deps.log);
     peers.add(peer);
-    const countLess = deps.metrics.socketOpened();
+    deps.metrics.socketOpened();
     socket.on('error', tellMalformed);
-    socket.on('pong', () => {
-      peer.hasAnswered = true;
-    });
-    const fail = (error: unknown) => {
-      deps.log.error({ err: error }, 'what a socket sent could not be handled');
-      socket.close(CloseCode.InternalServerError, 'Internal server error');
-    };
-    const closed = server.opened(
-      {
-        protocol: socket.protocol,
-        // the next event waits until this one has left
-        send: (text) =>
-          new Promise((resolve, reject) => {
-            if (socket.readyState === socket.OPEN) socket.send(text, (error) => (error ? reject(error) : resolve()));
-            else resolve();
-          }),
-        close: (code, reason) => socket.close(code, reason),
-        onMessage: (receive) => socket.on('message', (data: Buffer) => void receive(data.toString()).catch(fail)),
-      },
-      peer,
-    );
+    const closed = server.opened(peer, peer);
     socket.on('close', (code, reason) => {
       peers.delete(peer);
-      peer.release();
-      countLess();
-      closed(code, String(reason)).catch(fail);
+      peer.release?.();
+      deps.metrics.socketClosed();
+      closed(code, reason.toString()).catch((error: unknown) => peer.fail(error));
     });
   }
 
   function look(): void {
     const now = Date.now();
     for (const peer of peers) {
-      if (peer.endsAt <= now) {
-        peer.endsAt = Number.POSITIVE_INFINITY;
-        closeSoon(peer.socket, identityTokenExpired);
-      }
-      if (peer.pingAt > now || peer.socket.readyState !== peer.socket.OPEN) continue;
-      if (!peer.hasAnswered) peer.socket.terminate();
-      peer.hasAnswered = false;
-      peer.pingAt = now + pingMs;
-      peer.socket.ping();
+      if (peer.endsAt <= now) peer.end();
+      if (peer.pingAt <= now) peer.ping(now);
     }
   }
   const looking = setInterval(look, lookMs).unref();
-
-  // ws has already closed the socket for it
-  const tellMalformed = (error: Error) => deps.log.debug({ err: error }, 'a socket sent what is no WebSocket frame');
 
   async function accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { origin } = request.headers;
@@ -241,13 +192,15 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
       );
       return;
     }
-    const cameFrom = { origin: origin ?? null, address: deps.addressOf(request) };
-    sockets.handleUpgrade(request, socket, head, (client) => open(client, cameFrom));
+    sockets.handleUpgrade(request, socket, head, (client) => {
+      socket.off('error', destroy); // ws listens now
+      open(client, { origin: origin ?? null, address: deps.addressOf(request) });
+    });
   }
 
   return {
     upgrade(request, socket, head) {
-      socket.on('error', () => socket.destroy());
+      socket.on('error', destroy);
       accept(request, socket, head).catch((error: unknown) => {
         deps.log.error({ err: error }, 'a WebSocket upgrade failed');
         socket.destroy();
@@ -267,13 +220,98 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
   };
 }
 
-function readCredentials(params: Readonly<Record<string, unknown>> | undefined): Omit<Credentials, keyof CameFrom> {
+/** What is kept of the request that a socket began with, in its place: that is a kilobyte and a half. */
+type CameFrom = Pick<Credentials, 'origin' | 'address'>;
+
+/**
+ * A socket as graphql-ws sees it, and who is at its other end. There may be tens of thousands: what they can share, functions and timers
+ * above all, none has for itself.
+ */
+class Peer implements Transport {
+  readonly socket: WebSocket;
+  readonly #log: Logger;
+  credentials: Credentials;
+  /** Whether it has said who it is, or tried to. */
+  hasBegun = false;
+  /** When its time ends, in milliseconds since 1970: that of its credentials or, as long as it has said nothing, that to do so. */
+  endsAt = Date.now() + initWithinMs;
+  pingAt = Date.now() + pingMs;
+  #hasAnswered = true;
+  /** Lets go of the place that it takes among its caller's. */
+  release: (() => void) | null = null;
+
+  constructor(socket: WebSocket, { origin, address = null }: CameFrom, log: Logger) {
+    this.socket = socket;
+    this.#log = log;
+    this.credentials = { authorization: null, appId: null, onBehalfOf: null, origin, address };
+    socket.on('pong', () => {
+      this.#hasAnswered = true;
+    });
+  }
+
+  get protocol(): string {
+    return this.socket.protocol;
+  }
+
+  /** Settles when it has left: the next event waits for that. */
+  send(text: string): Promise<void> {
+    const { socket } = this;
+    if (socket.readyState !== socket.OPEN) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      socket.send(text, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  close(code?: number, reason?: string): void {
+    this.socket.close(code, reason);
+  }
+
+  onMessage(receive: (text: string) => Promise<void>): void {
+    this.socket.on('message', (data: Buffer) => {
+      receive(data.toString()).catch((error: unknown) => this.fail(error));
+    });
+  }
+
+  fail(error: unknown): void {
+    this.#log.error({ err: error }, 'what a socket sent could not be handled');
+    this.close(CloseCode.InternalServerError, 'Internal server error');
+  }
+
+  end(): void {
+    this.endsAt = never;
+    if (this.hasBegun) closeSoon(this.socket, identityTokenExpired);
+    else this.close(CloseCode.ConnectionInitialisationTimeout, 'Connection initialisation timeout');
+  }
+
+  ping(now: number): void {
+    const { socket } = this;
+    this.pingAt = now + pingMs;
+    if (!this.#hasAnswered) socket.terminate();
+    this.#hasAnswered = false;
+    if (socket.readyState === socket.OPEN) socket.ping();
+  }
+}
+
+function destroy(this: Duplex): void {
+  this.destroy();
+}
+
+function readCredentials(
+  params: Readonly<Record<string, unknown>> | undefined,
+  { origin, address = null }: CameFrom,
+): Credentials {
   const named = new Map(Object.entries(params ?? {}).map(([name, value]) => [name.toLowerCase(), value]));
   const text = (name: string) => {
     const value = named.get(name);
     return typeof value === 'string' ? value : null;
   };
-  return { authorization: text('authorization'), appId: text('x-app-id'), onBehalfOf: text('on-behalf-of') };
+  return {
+    authorization: text('authorization'),
+    appId: text('x-app-id'),
+    onBehalfOf: text('on-behalf-of'),
+    origin,
+    address,
+  };
 }
 
 /** A close reason has at most 123 bytes (RFC 6455 5.5). */

@@ -75,6 +75,7 @@ export interface Identity {
 
 /** How many pairs of an app's key and an identity token, and how many identity tokens, are remembered: some megabytes. */
 const maxRecalled = 20_000;
+const maxApps = 1_000;
 /** An issuer that has withdrawn a key is to be believed: as soon as jose itself asks for the keys again. */
 const keySetMs = 600_000;
 /** A key of an app is good until it is revoked, which whoever acts on it looks at. */
@@ -86,6 +87,8 @@ export function createIdentify(deps: IdentityDeps): Identity {
     max: maxRecalled,
   });
   const verified = new LRUCache<string, Remembered<VerifiedUser>>({ max: maxRecalled });
+  /** By what is known of each: callers that stay, of whom an app may have thousands, share it. */
+  const callerApps = new LRUCache<string, CallerApp>({ max: maxApps });
   const operatorHash = Buffer.from(sha256Hex(deps.operatorKey.reveal()));
 
   // streams ask all at once when something changes; an answer is never kept
@@ -175,7 +178,12 @@ export function createIdentify(deps: IdentityDeps): Identity {
     if (origin !== null && !mayCallFrom(app, deps.publicUrl, origin)) {
       throw unregisteredOrigin(origin);
     }
-    return { id: app.id, workspaceId: app.workspaceId, name: app.name, origins: app.origins };
+    const { id, workspaceId, name, origins } = app;
+    const found = { id, workspaceId, name, origins: origins.map(({ kind, origin: own }) => ({ kind, origin: own })) };
+    const text = JSON.stringify(found);
+    const same = callerApps.get(text) ?? found;
+    callerApps.set(text, same);
+    return same;
   }
 
   async function appUser(appId: string, token: string, origin: string | null): Promise<Caller> {
@@ -184,7 +192,7 @@ export function createIdentify(deps: IdentityDeps): Identity {
     // the same answer for an app that is not there and for a token that is not its own
     if (!app) throw new UnauthenticatedError(notThisApps);
     const { found: user } = await verifyUser(app, token);
-    return { kind: 'app-user', app: callerApp(app, origin), ...user };
+    return { kind: 'app-user', app: callerApp(app, origin), userId: user.userId, expiresAt: user.expiresAt };
   }
 
   async function backendFunction(

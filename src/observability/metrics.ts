@@ -9,8 +9,10 @@ export interface Metrics {
   refresh(providerKey: string, verdict: string): void;
   leaseWait(): void;
   /** Answers what is to be called when it closes. */
-  socketOpened(): () => void;
-  subscriptionOpened(): () => void;
+  socketOpened(): void;
+  socketClosed(): void;
+  subscriptionOpened(): void;
+  subscriptionClosed(): void;
   /** Everything in Prometheus' text format. */
   text(): Promise<MetricsText>;
   /** The same as data, to be summed with that of others. */
@@ -100,15 +102,6 @@ export function createMetrics(sources: MetricSources): Metrics {
     waitingCount: gauge('database_pool_waiting_requests', 'Requests that wait for a connection.'),
   };
 
-  function opened(open: Gauge): () => void {
-    open.inc();
-    let isOpen = true;
-    return () => {
-      if (isOpen) open.dec();
-      isOpen = false;
-    };
-  }
-
   async function look(): Promise<void> {
     const now = sources.pool?.();
     for (const [name, value] of Object.entries(pool)) {
@@ -147,8 +140,10 @@ export function createMetrics(sources: MetricSources): Metrics {
     tokenRead: (outcome) => tokenReads.inc({ outcome }),
     refresh: (provider, verdict) => refreshes.inc({ provider, verdict }),
     leaseWait: () => leaseWaits.inc(),
-    socketOpened: () => opened(sockets),
-    subscriptionOpened: () => opened(subscriptions),
+    socketOpened: () => sockets.inc(),
+    socketClosed: () => sockets.dec(),
+    subscriptionOpened: () => subscriptions.inc(),
+    subscriptionClosed: () => subscriptions.dec(),
     async text() {
       await prepare();
       return { contentType: registry.contentType, body: await registry.metrics() };

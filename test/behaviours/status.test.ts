@@ -273,8 +273,7 @@ describe('listeners', () => {
         count += 1;
         let isOpen = true;
         return {
-          next: () => subscription.next(),
-          wake: () => subscription.wake(),
+          next: (withinMs) => subscription.next(withinMs),
           close() {
             if (isOpen) count -= 1;
             isOpen = false;
@@ -355,7 +354,12 @@ describe('events', () => {
     expect(outcome).toBe('waits');
 
     events.publish({ connectorId: 'k' });
+    events.publish({ connectionId: 'c' });
     expect(await waiting).toBe('changed');
+    const second = subscription.next();
+    expect(await Promise.race([second, new Promise((resolve) => setImmediate(resolve, 'waits'))])).toBe('waits');
+    events.publish({ connectionId: 'c' });
+    expect(await second).toBe('changed');
     events.publish({ connectionId: 'c' });
     events.publish({ connectionId: 'c' });
     expect(await subscription.next()).toBe('changed');
@@ -377,12 +381,10 @@ describe('events', () => {
     subscription.close();
   });
 
-  test('38. a change after a wait was ended from outside is not lost', async () => {
+  test('38. a wait ends in its time, and a change after it is not lost', async () => {
     const events = createStatusEvents();
     const subscription = events.subscribe([{ connectionId: 'c' }]);
-    const waiting = subscription.next();
-    subscription.wake();
-    expect(await waiting).toBe('changed');
+    expect(await subscription.next(1)).toBe('changed');
     events.publish({ connectionId: 'c' });
     expect(await subscription.next()).toBe('changed');
     subscription.close();

@@ -16,15 +16,18 @@ test('39. a change that concerns thousands wakes each of them once, some hundred
   events.publish(topic);
   await Promise.resolve();
   subscriptions.at(-1)?.close();
-  const late = listen();
-  const seen = [woken];
-  for (let turn = 0; turn < 8; turn += 1) {
-    await new Promise((resolve) => setImmediate(resolve));
-    if (woken !== seen.at(-1)) seen.push(woken);
-  }
+  listen();
+  const settle = async () => {
+    const seen = [woken];
+    for (let turn = 0; turn < 8; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (woken !== seen.at(-1)) seen.push(woken);
+    }
+    return seen;
+  };
+  const seen = await settle();
   expect(seen.length).toBeGreaterThan(3);
   expect(seen.at(-1)).toBe(999);
-  late.wake();
-  await new Promise((resolve) => setImmediate(resolve));
-  expect(woken).toBe(1_000);
+  events.publish(topic);
+  expect((await settle()).at(-1)).toBe(1_000); // the others do not wait
 });

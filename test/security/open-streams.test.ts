@@ -1,10 +1,13 @@
+import type { ServerResponse } from 'node:http';
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { field, startService } from '../support/harness.ts';
 import { signJwt } from '../support/issuer.ts';
+import { openRawSocket } from '../support/raw-socket.ts';
 import { connectUser, editConnector, type Scene, setPlan, setScene } from '../support/scene.ts';
 import { startServer } from '../support/stage.ts';
+import { deferred } from '../support/token-endpoint.ts';
 import { listen, openSse, openWebSocket, type StatusStream } from '../support/streams.ts';
 
 async function act(scene: Scene, mutation: string, input: Record<string, unknown>, payload: string): Promise<void> {
@@ -82,16 +85,17 @@ test('T16. a page of an origin that the app has given up hears no more', async (
 
 /** A scene whose app and admins have identity tokens of an issuer with a JWKS, and one of each. The issuer answers these keys; null: it is busy. */
 async function setIssuer(
-  keysNow: (jwk: JWK) => JWK[] | null,
+  keysNow: (jwk: JWK) => JWK[] | null | Promise<JWK[]>,
 ): Promise<{ scene: Scene; token: string; adminToken: string }> {
   const keys = await generateKeyPair('ES256');
   const jwk = { ...(await exportJWK(keys.publicKey)), kid: 'first', alg: 'ES256', use: 'sig' };
-  const { origin } = await startServer((_request, response) => {
-    const published = keysNow(jwk);
+  const answer = async (response: ServerResponse) => {
+    const published = await keysNow(jwk);
     response.statusCode = published ? 200 : 503;
     response.setHeader('content-type', 'application/json');
     response.end(published ? JSON.stringify({ keys: published }) : 'busy');
-  });
+  };
+  const { origin } = await startServer((_request, response) => void answer(response));
   const iss = 'https://id.example.com';
   const jwksUrl = `${origin}/jwks`;
   const scene = await setScene(
@@ -193,6 +197,41 @@ test('T16. a socket has at most 100 operations under way', async () => {
     payload: [{ extensions: { code: 'RATE_LIMITED' } }],
   });
   socket.terminate();
+});
+
+test('T16. a socket on which nothing is asked ends with its identity token as well', async () => {
+  const { service, app } = await setScene(await startService());
+  const socket = await openRawSocket((await listen(service)).ws);
+  const authorization = `Bearer ${await app.identityToken('one', { expiresIn: 2 })}`;
+  socket.say({ type: 'connection_init', payload: { authorization, 'x-app-id': app.id } });
+  await socket.hear('connection_ack');
+  expect(await socket.closed).toEqual({ code: 4403, reason: 'identity-token-expired' });
+});
+
+test('T16. a socket that is gone before its caller is recognised takes no place among their 200 sockets', async () => {
+  const asked = deferred();
+  const letGo = deferred();
+  const { scene, token } = await setIssuer(async (jwk) => {
+    asked.resolve();
+    await letGo.promise;
+    return [jwk];
+  });
+  const { ws } = await listen(scene.service);
+  const init = { type: 'connection_init', payload: { authorization: `Bearer ${token}`, 'x-app-id': scene.app.id } };
+  const greet = async () => {
+    const socket = await openRawSocket(ws);
+    socket.say(init);
+    return socket;
+  };
+  const hasty = await Promise.all(Array.from({ length: 200 }, greet));
+  await asked.promise;
+  for (const { socket } of hasty) socket.terminate();
+  const metricsUrl = `${scene.service.config.publicUrl}/metrics`;
+  const metrics = async () => (await scene.service.app.fetch(new Request(metricsUrl))).text();
+  await expect.poll(metrics).toMatch(/^connectors_open_sockets 0$/m);
+  letGo.resolve();
+  const patient = await greet();
+  expect(await Promise.race([patient.hear('connection_ack'), patient.closed])).toEqual({ type: 'connection_ack' });
 });
 
 test('T16. a user has at most 500 subscriptions open, over all sockets and SSE; what ends makes room', async () => {
