@@ -96,6 +96,8 @@ interface StageOptions {
   redisUrl?: string;
   /** Processes of each instance that answer. */
   workers?: number;
+  /** Whether instances collect their garbage when they are told to. */
+  collects?: boolean;
 }
 
 export async function setStage(cleanup: Cleanup, options: StageOptions): Promise<Stage> {
@@ -124,6 +126,7 @@ async function setUp(
     operatorKey,
     ...(options.redisUrl && { redisUrl: options.redisUrl }),
     ...(options.workers && { workers: options.workers }),
+    ...(options.collects && { collects: true }),
   };
   const first = await startInstance(cleanup, settings);
   const instances = [first];
