@@ -206,8 +206,8 @@ export interface WatchDeps {
 }
 
 /** How many streams read, or tell, at a turn of the event loop: those who read share round trips, those who tell do a millisecond's work. */
-const readsPerTurn = 32;
-const tellsPerTurn = 8;
+const readsPerTurn = 16;
+const tellsPerTurn = 4;
 /** How much of the time, beside each part that they take, is left to everybody else. */
 const rest = 4;
 /** After how long a reading that failed is tried again: longer each time, up to the other. */
