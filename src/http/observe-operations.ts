@@ -1,4 +1,4 @@
-import type { ExecutionArgs, ExecutionResult } from 'graphql';
+import type { ExecutionArgs, ExecutionResult, GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { GraphqlContext } from '../graphql/context.ts';
 import { outcomeOf, rootFieldsOf } from '../graphql/operation.ts';
@@ -15,6 +15,9 @@ interface Observed {
 export interface ObservedOperations {
   /** Has what yoga runs observed; it runs subscriptions by the function below. */
   plugin: Plugin<GraphqlContext>;
+  /** Tells of an operation on a socket that came to nothing before it was validated. */
+  refused(operation: Observed, error: GraphQLError): void;
+  /** Runs a subscription, and tells of it. */
   subscribe: (args: ExecutionArgs) => Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult, void>>;
 }
 
@@ -69,6 +72,7 @@ export function observeOperations(deps: {
       // yoga's own wraps each stream more often, for @defer and @stream, which the schema has not
       onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(observed.subscribe),
     },
+    refused: (operation, error) => ended(operation, outcomeOf([error], deps.isUnavailable)),
     async subscribe(args) {
       const context = begin(args);
       const result = await subscribe(args, deps.metrics);

@@ -22,7 +22,7 @@ import type { TrustedDocuments } from './trusted-documents.ts';
 export interface WebsocketDeps {
   yoga: Yoga;
   /** Runs subscriptions past yoga, which would wrap each stream in several more. */
-  observed: Pick<ObservedOperations, 'subscribe'>;
+  observed: Omit<ObservedOperations, 'plugin'>;
   maskError: MaskError;
   identify: (credentials: Credentials) => Promise<Caller>;
   /** Whether any app has registered the origin, or it is the service's own. */
@@ -122,6 +122,7 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
       } as never);
       try {
         const document = parse(deps.trusted ? deps.trusted.textOf(payload) : payload.query);
+        const contextValue: unknown = await contextFactory();
         const errors = validate(schema, document);
         if (errors.length > 0) return errors;
         const isStream = getOperationAST(document, payload.operationName)?.operation === OperationTypeNode.SUBSCRIPTION;
@@ -130,14 +131,12 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
           operationName: payload.operationName ?? null,
           document,
           variableValues: payload.variables ?? null,
-          contextValue: await contextFactory(),
+          contextValue,
           rootValue: isStream ? null : run, // kept for as long as a stream lasts
         };
       } catch (error) {
         if (!(error instanceof GraphQLError)) throw error;
-        const { code } = error.extensions;
-        const outcome = code === 'DOCUMENT_NOT_TRUSTED' ? code : 'GRAPHQL_PARSE_FAILED';
-        deps.metrics.graphqlOperation({ ...exchange, outcome });
+        deps.observed.refused({ exchange, socket: peer.credentials }, error);
         return [error];
       }
     },

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { type Family, parseExposition } from '../support/exposition.ts';
-import { type Service, startService } from '../support/harness.ts';
+import { createTestApp, createWorkspace, type Service, startService } from '../support/harness.ts';
 import { servicesAreThere, startInstances } from '../support/instances.ts';
 import { connectUser, deleteConnector, eventually, expiredMs, readAs, setScene } from '../support/scene.ts';
+import { openRawSocket } from '../support/raw-socket.ts';
 import { listen, openSse, openWebSocket } from '../support/streams.ts';
 import { answerTokenRequests, deferred, holdTokenRequest } from '../support/token-endpoint.ts';
 
@@ -39,6 +40,29 @@ test('every metric that is documented, charted or alerted on is served, and no o
     const named = metricsIn(readFileSync(new URL(`../../ops/${file}`, import.meta.url), 'utf8'));
     expect(named.length).toBeGreaterThan(5);
     expect(named.filter((name) => !families.has(name))).toEqual([]);
+  }
+});
+
+test('an operation that is refused before it is validated is counted alike over HTTP and over a socket', async () => {
+  const service = await startService();
+  const app = await createTestApp(service, await createWorkspace(service));
+  const user = await app.user('one');
+  const urls = await listen(service);
+  const socket = await openRawSocket(urls.ws);
+  socket.say({ type: 'connection_init', payload: user });
+  await socket.hear('connection_ack');
+  const counted = async () => samplesOf(await scrape(service), 'connectors_graphql_operations_total');
+  const tooLarge = `{ ${Array.from({ length: 200 }, (_, index) => `a${index}: __typename`).join(' ')} }`;
+  for (const [query, outcome] of [
+    ['{ canary', 'GRAPHQL_PARSE_FAILED'],
+    [tooLarge, 'VALIDATION'],
+  ] as const) {
+    const headers = { 'content-type': 'application/json', ...user };
+    await fetch(urls.http, { method: 'POST', headers, body: JSON.stringify({ query }) });
+    expect(await counted()).toMatchObject({ [`other ${outcome}`]: 1 });
+    socket.say({ id: outcome, type: 'subscribe', payload: { query } });
+    await socket.hear('error');
+    expect(await counted()).toMatchObject({ [`other ${outcome}`]: 2 });
   }
 });
 

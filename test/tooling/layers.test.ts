@@ -87,7 +87,7 @@ const allowed: [file: string, imported: string][] = [
   ['mcp/a.ts', '../connectors/request.ts'],
   ['http/a.ts', '../mcp/server.ts'],
   ['http/a.ts', '../graphql/schema.ts'],
-  ['http/a.ts', 'graphql-ws/use/ws'],
+  ['http/a.ts', 'graphql-ws'],
   ['client/a.ts', './generated/graphql.ts'],
   ['main.ts', './app.ts'],
   ['app.ts', './background/worker.ts'],
