@@ -15,7 +15,7 @@ import { tokenReadBody } from './support/token-read.ts';
 const connections = sized(10_000, 1_000);
 const readers = sized(1_000, 100);
 const concurrencies = [1, 16, 64];
-const rounds = 3;
+const rounds = 7;
 const readsPerRound = (concurrency: number) => sized(concurrency === 1 ? 1_000 : 5_000, 100);
 
 /** One way to read a token. */
