@@ -46,7 +46,7 @@ class ResponseStream implements AsyncIterableIterator<ExecutionResult, void> {
         return { done: false, value: await execute({ ...this.#args, contextValue: contextOf(this.#args), rootValue }) };
       }
     } catch (error) {
-      this.#close();
+      await this.return();
       throw error;
     }
     this.#close();

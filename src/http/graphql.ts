@@ -52,6 +52,7 @@ export type Yoga = YogaServerInstance<ServerContext, GraphqlContext>;
 /** Yoga with this schema: POST application/json, SSE, and GraphiQL for a browser. */
 export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
   const cookies = new WeakMap<Request, FlowCookie[]>();
+  const streams = new WeakMap<Request, () => void>();
   return createYoga<ServerContext, GraphqlContext>({
     schema,
     graphqlEndpoint: '/graphql',
@@ -109,7 +110,17 @@ export function createGraphqlYoga(deps: GraphqlRouteDeps): Yoga {
           setParseFn(parseWithinLimits);
         },
         onExecute: refusePaging,
+        onResultProcess({ request, result }: { request: Request; result: object }) {
+          if (!(Symbol.asyncIterator in result)) return;
+          const stream = result as AsyncIterableIterator<unknown>;
+          const end = () => void stream.return?.();
+          streams.set(request, end);
+          // one that goes away while the answer is made is not told of otherwise: nobody has begun to read
+          if (request.signal.aborted) end();
+          else request.signal.addEventListener('abort', end, { once: true });
+        },
         onResponse({ request, response }) {
+          if (!response.ok) streams.get(request)?.(); // its type is none that was asked for
           response.headers.set('Cache-Control', 'no-store');
           if (response.headers.get('content-type')?.startsWith('text/html'))
             response.headers.set('Content-Security-Policy', graphiqlPolicy);

@@ -73,6 +73,7 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
     handleProtocols,
   });
   const peers = new Set<Peer>();
+  let looking: NodeJS.Timeout | undefined;
   const held = createHolding({ each: maxSocketsOfCaller });
 
   /** An operation is a trace of its own: a socket lives for longer than anything that anybody wants to look at as one. */
@@ -89,10 +90,10 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
 
   const server = makeServer<Record<string, unknown>, Peer>({
     connectionInitWaitTimeout: 0, // a timer of each socket's own
+    // false: the socket, which has just been closed, can do nothing more
     async onConnect({ extra: peer, connectionParams }) {
       const { socket } = peer;
-      peer.hasBegun = true;
-      peer.endsAt = never;
+      peer.initBy = never;
       peer.credentials = readCredentials(connectionParams, peer.credentials);
       const caller = await deps.identify(peer.credentials).catch((error: unknown) => {
         deps.log.error({ err: error }, 'a socket could not be let in');
@@ -100,17 +101,21 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
       });
       if (!caller) {
         socket.close(tryAgainLater, 'try again later');
-        return;
+        return false;
       }
       if (caller.kind === 'anonymous') {
         const { error } = caller;
         socket.close(error instanceof RateLimitedError ? tryAgainLater : accessEndedCloseCode, closeReason(error));
-        return;
+        return false;
       }
-      if (!peers.has(peer)) return; // closed meanwhile
+      if (!peers.has(peer)) return false; // closed meanwhile
       peer.release = held.take(holderOf(caller));
-      if (!peer.release) socket.close(tryAgainLater, `at most ${maxSocketsOfCaller} sockets at a time`);
+      if (!peer.release) {
+        socket.close(tryAgainLater, `at most ${maxSocketsOfCaller} sockets at a time`);
+        return false;
+      }
       peer.endsAt = expiryOf(caller)?.getTime() ?? never;
+      return true;
     },
     async onSubscribe({ extra: peer, subscriptions }, _id, payload) {
       if (Object.keys(subscriptions).length > maxOperations) return [tooManyOperations()];
@@ -159,6 +164,7 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
   function open(socket: WebSocket, cameFrom: CameFrom): void {
     const peer = new Peer(socket, cameFrom, deps.log);
     peers.add(peer);
+    looking ??= setInterval(look, lookMs).unref();
     deps.metrics.socketOpened();
     socket.on('error', tellMalformed);
     const closed = server.opened(peer, peer);
@@ -171,13 +177,14 @@ export function createWebsocket(deps: WebsocketDeps): Websocket {
   }
 
   function look(): void {
-    const now = Date.now();
+    const [now, date] = [performance.now(), Date.now()];
     for (const peer of peers) {
-      if (peer.endsAt <= now) peer.end();
+      if (peer.initBy <= now)
+        peer.close(CloseCode.ConnectionInitialisationTimeout, 'Connection initialisation timeout');
+      if (peer.endsAt <= date) peer.end();
       if (peer.pingAt <= now) peer.ping(now);
     }
   }
-  const looking = setInterval(look, lookMs).unref();
 
   async function accept(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const { origin } = request.headers;
@@ -230,11 +237,11 @@ class Peer implements Transport {
   readonly socket: WebSocket;
   readonly #log: Logger;
   credentials: Credentials;
-  /** Whether it has said who it is, or tried to. */
-  hasBegun = false;
-  /** When its time ends, in milliseconds since 1970: that of its credentials or, as long as it has said nothing, that to do so. */
-  endsAt = Date.now() + initWithinMs;
-  pingAt = Date.now() + pingMs;
+  /** When it must have said who it is, and when it is to be pinged, by the clock of `performance.now()`. */
+  initBy = performance.now() + initWithinMs;
+  pingAt = performance.now() + pingMs;
+  /** When its credentials end, in milliseconds since 1970. */
+  endsAt = never;
   #hasAnswered = true;
   /** Lets go of the place that it takes among its caller's. */
   release: (() => void) | null = null;
@@ -252,12 +259,12 @@ class Peer implements Transport {
     return this.socket.protocol;
   }
 
-  /** Settles when it has left: the next event waits for that. */
+  /** Settles when it has left: the next event waits for that. What cannot leave is lost with the socket, whose end ends everything on it. */
   send(text: string): Promise<void> {
     const { socket } = this;
     if (socket.readyState !== socket.OPEN) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      socket.send(text, (error) => (error ? reject(error) : resolve()));
+    return new Promise((resolve) => {
+      socket.send(text, () => resolve());
     });
   }
 
@@ -272,14 +279,13 @@ class Peer implements Transport {
   }
 
   fail(error: unknown): void {
-    this.#log.error({ err: error }, 'what a socket sent could not be handled');
+    this.#log.error({ err: error }, 'what a socket asked for could not be handled');
     this.close(CloseCode.InternalServerError, 'Internal server error');
   }
 
   end(): void {
     this.endsAt = never;
-    if (this.hasBegun) closeSoon(this.socket, identityTokenExpired);
-    else this.close(CloseCode.ConnectionInitialisationTimeout, 'Connection initialisation timeout');
+    closeSoon(this.socket, identityTokenExpired);
   }
 
   ping(now: number): void {

@@ -8,7 +8,6 @@ export interface Metrics {
   tokenRead(outcome: string): void;
   refresh(providerKey: string, verdict: string): void;
   leaseWait(): void;
-  /** Answers what is to be called when it closes. */
   socketOpened(): void;
   socketClosed(): void;
   subscriptionOpened(): void;

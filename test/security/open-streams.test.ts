@@ -208,7 +208,8 @@ test('T16. a socket on which nothing is asked ends with its identity token as we
   expect(await socket.closed).toEqual({ code: 4403, reason: 'identity-token-expired' });
 });
 
-test('T16. a socket that is gone before its caller is recognised takes no place among their 200 sockets', async () => {
+/** A scene whose issuer does not answer until it is let. */
+async function setSlowIssuer() {
   const asked = deferred();
   const letGo = deferred();
   const { scene, token } = await setIssuer(async (jwk) => {
@@ -216,22 +217,80 @@ test('T16. a socket that is gone before its caller is recognised takes no place 
     await letGo.promise;
     return [jwk];
   });
+  const urls = await listen(scene.service);
+  const user = { authorization: `Bearer ${token}`, 'x-app-id': scene.app.id };
+  return { ...scene, urls, user, asked: asked.promise, letGo: letGo.resolve };
+}
+
+async function metricsOf({ app, config }: Scene['service']): Promise<string> {
+  return (await app.fetch(new Request(`${config.publicUrl}/metrics`))).text();
+}
+
+test('T16. a socket that is gone before its caller is recognised takes no place among their 200 sockets', async () => {
+  const { service, urls, user, asked, letGo } = await setSlowIssuer();
+  const greet = async () => {
+    const socket = await openRawSocket(urls.ws);
+    socket.say({ type: 'connection_init', payload: user });
+    return socket;
+  };
+  const hasty = await Promise.all(Array.from({ length: 200 }, greet));
+  await asked;
+  for (const { socket } of hasty) socket.terminate();
+  await expect.poll(() => metricsOf(service)).toMatch(/^connectors_open_sockets 0$/m);
+  letGo();
+  const patient = await greet();
+  expect(await Promise.race([patient.hear('connection_ack'), patient.closed])).toEqual({ type: 'connection_ack' });
+});
+
+const status = (connectorId: string) => `subscription { connectionStatus(connectorId: "${connectorId}") { status } }`;
+
+/** Asks for a stream over HTTP. */
+function askForStream(url: string, user: Record<string, string>, accept: string, connectorId: string) {
+  const body = JSON.stringify({ query: status(connectorId) });
+  const abort = new AbortController();
+  const headers = { 'content-type': 'application/json', accept, ...user };
+  return { abort, response: fetch(url, { method: 'POST', headers, body, signal: abort.signal }) };
+}
+
+test('T16. a client that is gone before its stream begins, or that takes no stream, leaves none open', async () => {
+  const { service, connector, urls, user, asked, letGo } = await setSlowIssuer();
+  const hasty = Array.from({ length: 20 }, () => askForStream(urls.http, user, 'text/event-stream', connector.id));
+  await asked;
+  for (const { abort, response } of hasty) {
+    abort.abort();
+    await expect(response).rejects.toThrow('aborted');
+  }
+  letGo();
+  const opened = () => service.graphql(`{ viewer { __typename } }`, {}, user);
+  expect((await opened()).errors).toEqual([]);
+  const refused = await askForStream(urls.http, user, 'application/json', connector.id).response;
+  expect(refused.status).toBe(406);
+  await expect.poll(() => metricsOf(service)).toMatch(/^connectors_open_subscriptions 0$/m);
+  const stream = openSse(urls.http, user, connector.id);
+  await stream.next();
+  expect(await metricsOf(service)).toMatch(/^connectors_open_subscriptions 1$/m);
+});
+
+test('T16. a socket that is one too many can do nothing, even where it does not hear that it is closed', async () => {
+  const scene = await setScene(await startService());
   const { ws } = await listen(scene.service);
-  const init = { type: 'connection_init', payload: { authorization: `Bearer ${token}`, 'x-app-id': scene.app.id } };
+  const init = { type: 'connection_init', payload: await scene.app.user('one') };
   const greet = async () => {
     const socket = await openRawSocket(ws);
     socket.say(init);
     return socket;
   };
-  const hasty = await Promise.all(Array.from({ length: 200 }, greet));
-  await asked.promise;
-  for (const { socket } of hasty) socket.terminate();
-  const metricsUrl = `${scene.service.config.publicUrl}/metrics`;
-  const metrics = async () => (await scene.service.app.fetch(new Request(metricsUrl))).text();
-  await expect.poll(metrics).toMatch(/^connectors_open_sockets 0$/m);
-  letGo.resolve();
-  const patient = await greet();
-  expect(await Promise.race([patient.hear('connection_ack'), patient.closed])).toEqual({ type: 'connection_ack' });
+  const crowd = await Promise.all(Array.from({ length: 200 }, greet));
+  await Promise.all(crowd.map((socket) => socket.hear('connection_ack')));
+  const deaf = await openRawSocket(ws);
+  deaf.socket.pause();
+  deaf.say(init);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  deaf.say({ id: '1', type: 'subscribe', payload: { query: '{ availableConnectors { id } }' } });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  deaf.socket.resume();
+  expect(await deaf.closed).toMatchObject({ code: 1013 });
+  expect(await metricsOf(scene.service)).not.toContain('operation="availableConnectors"');
 });
 
 test('T16. a user has at most 500 subscriptions open, over all sockets and SSE; what ends makes room', async () => {
