@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type DocumentNode, execute, Kind, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
+import { type DocumentNode, Kind, type OperationDefinitionNode, OperationTypeNode } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { AmbiguousProviderError } from '../connections/errors.ts';
+import { type BoundQuery, type CompiledQuery, compileQuery } from '../graphql/compiled-query.ts';
 import { asCurrentCaller, type Features, type GraphqlContext } from '../graphql/context.ts';
 import { rootFieldsOf } from '../graphql/operation.ts';
 import type { Credentials, Identity } from '../identity/caller.ts';
@@ -38,10 +39,15 @@ export type TokenReadRoute = (
 
 /** A valid operation that reads tokens only. */
 interface Plan {
-  document: DocumentNode;
+  query: CompiledQuery;
   name: string | null;
   /** Its root fields. */
   operation: string | null;
+}
+
+/** What a body asks for. */
+interface Read extends Pick<Plan, 'operation'> {
+  answer: BoundQuery;
 }
 
 interface Operation {
@@ -52,19 +58,22 @@ interface Operation {
 
 const maxBodyBytes = 16 * 1024;
 const maxPlans = 1_000;
+const maxReads = 1_000;
 const tokenReads = new Set(['currentAppUserConnection', 'sharedConnection', '__typename']);
 const json = 'application/json; charset=utf-8';
 const graphqlJson = 'application/graphql-response+json; charset=utf-8';
 
 /**
  * The straight way for what stands in front of every call to a provider: a backend function's operation that does nothing but
- * read tokens, and the REST routes that do the same. Schema, validation, execution, resolvers and rules are those of every other
- * operation; left out are the fetch API in between, and looking up again who is calling, which the read's one statement does.
- * Whatever is not plain success goes the usual way, and is answered there. Nothing compiles the operations: graphql-jit 0.8.9 makes
- * code of a document's strings, and a caller's string ran as such.
+ * read tokens, and the REST routes that do the same. Schema, validation, resolvers and rules are those of every other operation;
+ * left out are the fetch API in between, looking up again who is calling, which the read's one statement does, and what is the same
+ * at each execution of a query (compileQuery; graphql-jit 0.8.9 makes code of a document's strings, and a caller's string ran as
+ * such). Whatever is not plain success goes the usual way, and is answered there.
  */
 export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
   const plans = new LRUCache<string, { plan: Plan | null }>({ max: maxPlans });
+  /** By their bodies: a backend function mostly sends the same one. */
+  const reads = new LRUCache<string, Read>({ max: maxReads });
   const { schema, parse, validate } = deps.yoga.getEnveloped({} as never);
   const headersOf = (own: Record<string, string>) =>
     Object.entries({ ...deps.headers, ...own, 'Cache-Control': 'no-store' }).flat();
@@ -82,13 +91,23 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     try {
       const document = parse(query);
       const operation = onlyTokenRead(document);
-      if (operation && validate(schema, document).length === 0)
-        plan = { document, name: operation.name?.value ?? null, operation: rootFieldsOf(document) };
+      const compiled = operation && validate(schema, document).length === 0 ? compileQuery(schema, document) : null;
+      if (operation && compiled)
+        plan = { query: compiled, name: operation.name?.value ?? null, operation: rootFieldsOf(document) };
     } catch {
       // the usual way says what is wrong with it
     }
     plans.set(query, { plan });
     return plan;
+  }
+
+  /** Null where the body asks for anything else. */
+  function readOf(body: string): Read | null {
+    const asked = readOperation(body);
+    const plan = asked && planOf(asked.query);
+    if (!plan || (asked.operationName !== null && asked.operationName !== plan.name)) return null;
+    const answer = plan.query(asked.variables);
+    return answer && { answer, operation: plan.operation };
   }
 
   /** Who calls, remembered where that can be; whoever reads confirms it. */
@@ -106,9 +125,9 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     body: string,
     exchange: Exchange,
   ): Promise<Answer | null> {
-    const operation = readOperation(body);
-    const plan = operation && planOf(operation.query);
-    if (!plan || (operation.operationName !== null && operation.operationName !== plan.name)) return null;
+    const known = reads.get(body);
+    const read = known ?? readOf(body);
+    if (!read) return null;
     const { caller, identify } = await callerOf(request, exchange);
     const contextValue: GraphqlContext = {
       caller,
@@ -118,23 +137,22 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
       request: { origin: null, secFetchSite: null, address: null },
       setCookie: () => {},
     };
-    const { document } = plan;
-    const result = await execute({ schema, document, contextValue, variableValues: operation.variables });
-    if (result.errors) return null;
-    exchange.operation = plan.operation;
+    const data = await read.answer(contextValue);
+    if (!known) reads.set(body, read);
+    exchange.operation = read.operation;
     exchange.outcome ??= 'OK';
     deps.metrics.graphqlOperation(exchange);
-    return { status: 200, headers: type === json ? jsonHeaders : graphqlJsonHeaders, body: result };
+    return { status: 200, headers: type === json ? jsonHeaders : graphqlJsonHeaders, body: `{"data":${data}}` };
   }
 
   async function readByPath(request: IncomingMessage, read: ReadByPath, exchange: Exchange): Promise<Answer> {
     try {
       const token = await asCurrentCaller(await callerOf(request, exchange), (caller) => read(deps.features, caller));
-      return { status: 200, headers: base44Headers, body: base44TokenBody(token) };
+      return { status: 200, headers: base44Headers, body: JSON.stringify(base44TokenBody(token)) };
     } catch (error) {
       if (!(error instanceof DomainError) || error instanceof AmbiguousProviderError) throw error;
       const told = restErrorParts(error);
-      return { ...told, headers: headersOf({ ...base44, ...told.headers }) };
+      return { ...told, body: JSON.stringify(told.body), headers: headersOf({ ...base44, ...told.headers }) };
     }
   }
 
@@ -160,14 +178,15 @@ interface Answer {
   status: number;
   /** Names and values in turns, as node takes them: made once for all answers of a kind, and copied in less time than an object. */
   headers: readonly string[];
-  body: unknown;
+  /** JSON. */
+  body: string;
 }
 
 function send(response: ServerResponse, answer: Answer | null, { requestId }: Exchange): boolean {
   if (!answer) return false;
-  const body = JSON.stringify(answer.body);
+  const { status, headers, body } = answer;
   const own = ['Content-Length', String(Buffer.byteLength(body)), 'X-Request-Id', requestId];
-  response.writeHead(answer.status, [...answer.headers, ...own]);
+  response.writeHead(status, [...headers, ...own]);
   response.end(body);
   return true;
 }
