@@ -10,7 +10,7 @@ import {
 import { openDatabase, type RunPrepared } from '../../src/db/client.ts';
 import { takeDatabase } from '../support/database.ts';
 import { createTestApp, createWorkspace, startService } from '../support/harness.ts';
-import { ago, ahead, at, idsOf, now, openRows } from '../support/rows.ts';
+import { ago, at, idsOf, now, openRows } from '../support/rows.ts';
 import { connectUser, setScene } from '../support/scene.ts';
 
 test('T11. reads that share a round trip get what they would get alone: of a foreign workspace’s connector, or by a revoked key, nothing', async () => {
@@ -102,13 +102,14 @@ test('31. a token read finds what the rows hold, and every instant as one; a pro
       accountEmail: 'blue@example.com',
       accountName: 'Blue',
       connectionConfig: [{ name: 'instance', value: 'two' }],
-      lastRefreshedAt: now,
-      lastVerifiedAt: now,
-      refusedAt: now,
-      grantExpiresAt: ahead,
-      disconnectedAt: ahead,
+      connectedAt: at(1),
+      lastRefreshedAt: at(2),
+      lastVerifiedAt: at(3),
+      refusedAt: at(4),
+      grantExpiresAt: at(5),
+      disconnectedAt: at(6),
     },
-    { retryAt: ahead, version: 7 },
+    { retryAt: at(7), issuedAt: at(8), accessTokenExpiresAt: at(9), version: 7 },
   );
   await write.connected('bare', {}, { refreshTokenSealed: null, accessTokenExpiresAt: null });
   await write.connection('without tokens');
@@ -160,7 +161,7 @@ test('31. some dozens of token reads share a round trip, which begins as soon as
   await write.connection('one');
   const sizes: number[] = [];
   const find = createFindForRead((statement, values) => {
-    sizes.push((JSON.parse(String(values[0])) as unknown[]).length);
+    sizes.push((values[1] as unknown[]).length);
     return runPrepared(statement, values);
   });
   const key = { connectorId: 'k', workspaceId: 'w', connectionId: 'one', appKeyId: null };
