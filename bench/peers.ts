@@ -15,7 +15,9 @@ import { tokenReadBody } from './support/token-read.ts';
 const connections = sized(10_000, 1_000);
 const readers = sized(1_000, 100);
 const concurrencies = [1, 16, 64];
-const rounds = 7;
+/** Processes of one build differ by a sixth, whatever they do: each way is served by several, one after the other. */
+const starts = 3;
+const rounds = 3;
 const readsPerRound = (concurrency: number) => sized(concurrency === 1 ? 1_000 : 5_000, 100);
 
 /** One way to read a token. */
@@ -66,8 +68,8 @@ const goalsOf: Record<string, Partial<Record<Measure, Pick<Figure, 'goal' | 'atL
   REST: { perSecond: { atLeast: 1.3 }, p99: { goal: 1.5 }, cpu: { goal: 1 } },
 };
 
-/** Reads of one token by each way in turns, in one run: what the machine does meanwhile concerns all of them. */
-export async function peers(cleanup: Cleanup): Promise<Figure[]> {
+/** Starts what serves each way. */
+async function subjectsOf(cleanup: Cleanup): Promise<Subject[]> {
   const stage = await setStage(cleanup, { instances: 1 });
   const connector = await stage.addConnector();
   const people = Array.from({ length: readers }, (_, index) => personAt(index + 1));
@@ -84,7 +86,7 @@ export async function peers(cleanup: Cleanup): Promise<Figure[]> {
     return (count, concurrency) => load(server.url, asked, count, concurrency);
   };
   const json = { 'content-type': 'application/json' };
-  const subjects: Subject[] = [
+  return [
     {
       name: 'floor',
       server: floor,
@@ -126,34 +128,60 @@ export async function peers(cleanup: Cleanup): Promise<Figure[]> {
       load: asking(betterAuth.server, (person) => betterAuth.requestOf(person)),
     },
   ];
+}
 
-  const figures: Figure[] = [];
-  for (const subject of subjects) await round(subject, 16); // warm
-  for (const concurrency of concurrencies) {
-    const measured = new Map(subjects.map((subject) => [subject, [] as Round[]]));
-    for (let turn = 0; turn < rounds; turn += 1) {
-      for (const [subject, results] of measured) results.push(await round(subject, concurrency));
-    }
-    const measures = [...measured].map(([{ name }, results]) =>
-      measuresOf(`${name}, ${concurrency} at a time`, results),
-    );
-    const [base] = measures;
-    const isBusiest = concurrency === concurrencies.at(-1);
-    for (const [index, own] of measures.entries()) {
-      const goals = isBusiest ? goalsOf[subjects[index]?.name ?? ''] : undefined;
-      for (const measure of Object.keys(own) as Measure[]) {
-        const figure = own[measure];
-        figures.push(index === 0 || !base ? figure : compared(figure, base[measure], goals?.[measure]));
+/** What was measured of one way, over all starts. */
+interface Measured {
+  /** By how many asked at a time, in the order of `concurrencies`. */
+  rounds: Round[][];
+  memoryMiB: number[];
+}
+
+/** Reads of one token by each way in turns, in one run: what the machine does meanwhile concerns all of them. */
+export async function peers(cleanup: Cleanup): Promise<Figure[]> {
+  const measured = new Map<string, Measured>();
+  for (let start = 0; start < starts; start += 1) {
+    const subjects = await subjectsOf(cleanup);
+    for (const subject of subjects) await round(subject, 16); // warm
+    const taking = subjects.map((subject) => {
+      const taken = measured.get(subject.name) ?? { rounds: concurrencies.map(() => []), memoryMiB: [] };
+      measured.set(subject.name, taken);
+      return { subject, taken };
+    });
+    for (const [step, concurrency] of concurrencies.entries()) {
+      for (let turn = 0; turn < rounds; turn += 1) {
+        for (const { subject, taken } of taking) taken.rounds[step]?.push(await round(subject, concurrency));
       }
     }
-    const [, graphql, , , betterAuthOwn] = measures;
-    if (isBusiest && graphql && betterAuthOwn) {
-      const named = { ...graphql.perSecond, name: `${graphql.perSecond.name}, beside better-auth` };
-      figures.push(compared(named, betterAuthOwn.perSecond, { atLeast: 10 }));
+    for (const { subject, taken } of taking) taken.memoryMiB.push(residentMiB(subject.server.pid));
+    await cleanup.run();
+  }
+
+  const figures: Figure[] = [];
+  for (const [step, concurrency] of concurrencies.entries()) {
+    const named = new Map(
+      [...measured].map(([name, taken]) => [
+        name,
+        measuresOf(`${name}, ${concurrency} at a time`, taken.rounds[step] ?? []),
+      ]),
+    );
+    const base = named.get('floor');
+    const isBusiest = concurrency === concurrencies.at(-1);
+    for (const [name, own] of named) {
+      const goals = isBusiest ? goalsOf[name] : undefined;
+      for (const measure of Object.keys(own) as Measure[]) {
+        const figure = own[measure];
+        figures.push(own === base || !base ? figure : compared(figure, base[measure], goals?.[measure]));
+      }
+    }
+    const [graphql, betterAuth] = [named.get('GraphQL')?.perSecond, named.get('better-auth')?.perSecond];
+    if (isBusiest && graphql && betterAuth) {
+      const beside = { ...graphql, name: `${graphql.name}, beside better-auth` };
+      figures.push(compared(beside, betterAuth, { atLeast: 10 }));
     }
   }
-  for (const { name, server } of subjects) {
-    figures.push({ name: `${name}: memory`, value: Math.round(residentMiB(server.pid)), unit: 'MiB' });
+  for (const [name, { memoryMiB }] of measured) {
+    figures.push({ name: `${name}: memory`, value: Math.round(median(memoryMiB)), unit: 'MiB' });
   }
   return figures;
 }
