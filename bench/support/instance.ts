@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type Dispatcher, Pool } from 'undici';
 import type { Cleanup } from './cleanup.ts';
@@ -10,6 +11,8 @@ export interface Served {
   pid: number;
   /** As many sockets as there are callers: a load decides by itself how many requests it has under way. */
   pool: Pool;
+  /** Collects the garbage of one that was started with `collecting`, and answers what V8 holds without it, in kB. */
+  collect(): Promise<number>;
 }
 
 /** One process of the built service. */
@@ -35,11 +38,16 @@ export interface InstanceOptions {
   collects?: boolean;
 }
 
-/** Has a server collect its garbage at SIGUSR2, so that what it holds can be told from what it has not thrown away yet. */
-export const collecting = ['--expose-gc', '--import', "data:text/javascript,process.on('SIGUSR2',()=>gc())"];
+/** Has a server collect its garbage at SIGUSR2, and print what V8 then still holds. */
+const collect = `process.on('SIGUSR2', () => {
+  gc();
+  const { heapUsed, external } = process.memoryUsage();
+  console.log('Holds ' + (heapUsed + external));
+})`;
+export const collecting = ['--expose-gc', '--import', `data:text/javascript,${encodeURIComponent(collect)}`];
 
 const entry = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-const startsWithinMs = 30_000;
+const printsWithinMs = 30_000;
 
 /** BENCH_PROFILE names a folder that each instance writes a CPU profile to when it stops. */
 const profileFolder = process.env.BENCH_PROFILE;
@@ -75,22 +83,36 @@ export async function startServer(cleanup: Cleanup, args: string[], env: Record<
     await exited;
     clearTimeout(impatient);
   });
-  const port = await new Promise<string>((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error('An instance did not start in time.')), startsWithinMs);
-    let printed = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      if (printed.length < 1000) printed += text;
-      const found = /^Listening on \S+:(\d+)$/m.exec(printed)?.[1];
-      if (found === undefined) return;
-      clearTimeout(late);
-      resolve(found);
+  const lines = createInterface({ input: child.stdout });
+  /** What a line that begins so goes on with. */
+  const printed = (beginning: string) =>
+    new Promise<string>((resolve, reject) => {
+      const late = setTimeout(
+        () => reject(new Error(`An instance did not print "${beginning}" in time.`)),
+        printsWithinMs,
+      );
+      const read = (line: string) => {
+        if (!line.startsWith(beginning)) return;
+        clearTimeout(late);
+        lines.off('line', read);
+        resolve(line.slice(beginning.length));
+      };
+      lines.on('line', read);
+      void exited.then(([code]) => reject(new Error(`An instance ended with ${code}.`)));
     });
-    child.once('exit', (code) => reject(new Error(`An instance ended with ${code}: ${printed}`)));
-  });
+  const port = (await printed('Listening on ')).split(':').at(-1);
   const url = `http://127.0.0.1:${port}`;
   const pool = new Pool(url, { connections: null, pipelining: 1, headersTimeout: 120_000, bodyTimeout: 120_000 });
   cleanup.add(() => pool.destroy());
-  return { url, pid: child.pid ?? 0, pool };
+  return {
+    url,
+    pid: child.pid ?? 0,
+    pool,
+    async collect() {
+      child.kill('SIGUSR2');
+      return Number(await printed('Holds ')) / 1024;
+    },
+  };
 }
 
 /** Sends a request as a caller with sockets of its own does, and answers what it holds. */
