@@ -119,7 +119,7 @@ type ConnectionJson = [
   requestedScopes: string[],
   grantedScopes: string[],
   connectionConfig: unknown,
-  /** Null where they were not asked for; all of them where there is none. */
+  /** Null unless tokens are read; each text is null where the connection has none. */
   credential: Texts<typeof credentialTexts> | null,
 ];
 const connectionJson = (credential: string) => `json_build_array(

@@ -1,4 +1,4 @@
-import { completeValue } from '@pothos/core';
+import { completeValue as after } from '@pothos/core';
 import {
   type DocumentNode,
   defaultFieldResolver,
@@ -9,6 +9,7 @@ import {
   getNullableType,
   getOperationAST,
   getVariableValues,
+  GraphQLError,
   type GraphQLLeafType,
   type GraphQLNullableType,
   type GraphQLObjectType,
@@ -28,7 +29,7 @@ import {
   visit,
 } from 'graphql';
 
-/** Binds the query to variables. Null where it takes none such, of which `execute` is to tell. */
+/** Binds the query to variables. Null where it does not take them, of which `execute` is to tell. */
 export type CompiledQuery = (variables: Record<string, unknown>) => BoundQuery | null;
 
 /** Answers the query's `data` as JSON. Rejects where there is an error, of which `execute` is to tell. */
@@ -50,14 +51,14 @@ type WriteFields = (source: unknown, path: Path | undefined, run: Run) => MaybeP
 type WriteValue = (value: unknown, path: Path, info: GraphQLResolveInfo, run: Run) => MaybePromise<string>;
 
 /**
- * Compiles the query of a valid document of one operation. What graphql-js' `execute` finds out at each execution is found out once, and
- * the answer is written as JSON at once: the same text as that of what `execute` answers. Nothing of the document becomes code.
- * Null where it has directives, or arguments below its root: such are for `execute`.
+ * Compiles a valid document of one query. What graphql-js' `execute` finds out at each execution is found out once, and the answer is
+ * written as JSON at once: the same text as that of what `execute` answers. Nothing of the document becomes code. Null for what is
+ * left to `execute`: mutations, several operations, introspection, directives, and arguments below the root.
  */
 export function compileQuery(schema: GraphQLSchema, document: DocumentNode): CompiledQuery | null {
   const operation = getOperationAST(document);
   const queryType = schema.getQueryType();
-  if (operation?.operation !== OperationTypeNode.QUERY || !queryType || !isStatic(document, operation)) return null;
+  if (operation?.operation !== OperationTypeNode.QUERY || !queryType || !isCompilable(document, operation)) return null;
   return compile(schema, document, operation, queryType);
 }
 
@@ -101,8 +102,12 @@ function compile(
     return fields;
   }
 
-  function objectWriter(type: GraphQLObjectType, selectionSets: readonly SelectionSetNode[]): WriteFields {
-    const writers = [...collectFields(type, selectionSets)].map(([key, nodes]) => fieldWriter(type, key, nodes));
+  function objectWriter(
+    type: GraphQLObjectType,
+    fields: ReadonlyMap<string, FieldNode[]>,
+    isRoot = false,
+  ): WriteFields {
+    const writers = [...fields].map(([key, nodes]) => fieldWriter(type, key, nodes, isRoot));
     return (source, path, run) =>
       together(
         writers,
@@ -111,7 +116,12 @@ function compile(
       );
   }
 
-  function fieldWriter(parentType: GraphQLObjectType, key: string, fieldNodes: FieldNode[]): WriteFields {
+  function fieldWriter(
+    parentType: GraphQLObjectType,
+    key: string,
+    fieldNodes: FieldNode[],
+    isRoot: boolean,
+  ): WriteFields {
     const [node] = fieldNodes;
     const member = `${JSON.stringify(key)}:`;
     if (node?.name.value === '__typename') return () => member + JSON.stringify(parentType.name);
@@ -119,7 +129,7 @@ function compile(
     if (!field) throw new Error(`${key} of ${parentType.name} cannot be compiled`);
     const { name: fieldName, type: returnType, resolve = defaultFieldResolver } = field;
     const write = valueWriter(returnType, fieldNodes);
-    const defaults = parentType === queryType ? {} : getArgumentValues(field, node);
+    const ownArgs = isRoot ? undefined : getArgumentValues(field, node);
     return (source, before, run) => {
       const { contextValue, variableValues } = run;
       const path = { prev: before, key, typename: parentType.name };
@@ -135,9 +145,9 @@ function compile(
         operation,
         variableValues,
       };
-      const args = before ? defaults : (run.args.get(key) ?? defaults);
+      const args = ownArgs ?? run.args.get(key) ?? {};
       const value: unknown = resolve(source, args, contextValue, info);
-      return completeValue(value, (found) => completeValue(write(found, path, info, run), (text) => member + text));
+      return after(value, (found) => after(write(found, path, info, run), (text) => member + text));
     };
   }
 
@@ -160,7 +170,7 @@ function compile(
         if (typeof values !== 'object') throw new Error(`${info.parentType.name}.${info.fieldName} is no list`);
         return together(
           [...(values as Iterable<unknown>)],
-          (value, key) => completeValue(value, (found) => write(found, { prev, key, typename: undefined }, info, run)),
+          (value, key) => after(value, (found) => write(found, { prev, key, typename: undefined }, info, run)),
           (entries) => `[${entries.join(',')}]`,
         );
       };
@@ -170,8 +180,8 @@ function compile(
     const writers = new Map<string, WriteValue>();
     const resolveType = type.resolveType ?? defaultTypeResolver;
     return (value, path, info, run) =>
-      completeValue(resolveType(value, run.contextValue, info, type), (name) => {
-        const own = name === undefined ? undefined : schema.getType(name);
+      after(resolveType(value, run.contextValue, info, type), (name) => {
+        const own = typeof name === 'string' ? schema.getType(name) : undefined;
         if (!isObjectType(own) || !schema.isSubType(type, own)) throw new Error(`it is no ${type.name}`);
         const write = writers.get(own.name) ?? instanceWriter(own, selectionSets);
         writers.set(own.name, write);
@@ -180,49 +190,66 @@ function compile(
   }
 
   function instanceWriter(type: GraphQLObjectType, selectionSets: readonly SelectionSetNode[]): WriteValue {
-    const write = objectWriter(type, selectionSets);
+    const write = objectWriter(type, collectFields(type, selectionSets));
     return (value, path, info, run) =>
-      completeValue(type.isTypeOf?.(value, run.contextValue, info) ?? true, (isOne) => {
+      after(type.isTypeOf ? type.isTypeOf(value, run.contextValue, info) : true, (isOne) => {
         if (!isOne) throw new Error(`it is no ${type.name}`);
         return write(value, path, run);
       });
   }
 
   const roots = collectFields(queryType, [selectionSet]);
-  const write = objectWriter(queryType, [selectionSet]);
-  return (variables) => {
-    const { coerced: variableValues } = getVariableValues(schema, variableDefinitions, variables);
-    if (!variableValues) return null;
+  const write = objectWriter(queryType, roots, true);
+
+  function argsOf(variableValues: Run['variableValues']): Run['args'] {
     const args = new Map<string, Record<string, unknown>>();
     for (const [key, [node]] of roots) {
       const field = node && queryType.getFields()[node.name.value];
       if (field) args.set(key, getArgumentValues(field, node, variableValues));
     }
-    return async (contextValue) => write(undefined, undefined, { contextValue, variableValues, args });
+    return args;
+  }
+
+  return (variables) => {
+    const { coerced: variableValues } = getVariableValues(schema, variableDefinitions, variables);
+    if (!variableValues) return null;
+    try {
+      const args = argsOf(variableValues);
+      return async (contextValue) => write(undefined, undefined, { contextValue, variableValues, args });
+    } catch (error) {
+      if (error instanceof GraphQLError) return null; // null for an argument that may not be
+      throw error;
+    }
   };
 }
 
-/** Whether nothing but the arguments of root fields depends on variables. */
-function isStatic(document: DocumentNode, { selectionSet }: OperationDefinitionNode): boolean {
-  let isSo = true;
+/** Whether nothing but the arguments of root fields can be another at another execution. */
+function isCompilable(document: DocumentNode, { selectionSet }: OperationDefinitionNode): boolean {
+  let is = document.definitions.filter(({ kind }) => kind === Kind.OPERATION_DEFINITION).length === 1;
   visit(document, {
     Directive() {
-      isSo = false;
+      is = false;
     },
     Field(field) {
-      if (field.arguments?.length && !selectionSet.selections.includes(field)) isSo = false;
+      const { value: name } = field.name;
+      const isIntrospection = name.startsWith('__') && name !== '__typename';
+      if (isIntrospection || (field.arguments?.length && !selectionSet.selections.includes(field))) is = false;
     },
   });
-  return isSo;
+  return is;
 }
 
 function leafText(type: GraphQLLeafType, value: unknown): string {
   const serialized = type.serialize(value);
-  if (serialized === null || serialized === undefined) throw new Error(`it is no ${type.name}`);
-  return JSON.stringify(serialized);
+  const text = JSON.stringify(serialized) as string | undefined;
+  if (serialized === null || text === undefined) throw new Error(`it is no ${type.name}`);
+  return text;
 }
 
-/** Writes all parts. What one of them throws rejects as what they await does, since others may be under way. */
+/**
+ * Writes all parts. What one of them throws rejects like what they await, and not before all have ended: as `execute` does, for whoever
+ * begins anew then.
+ */
 function together<Part>(
   parts: readonly Part[],
   write: (part: Part, place: number) => MaybePromise<string>,
@@ -239,5 +266,10 @@ function together<Part>(
       return Promise.reject(error);
     }
   });
-  return isAwaited ? Promise.all(written as PromiseLike<string>[]).then(join) : join(written as string[]);
+  if (!isAwaited) return join(written as string[]);
+  const awaited = written as PromiseLike<string>[]; // some are texts already, which are awaited alike
+  return Promise.all(awaited).then(join, async (error) => {
+    await Promise.allSettled(awaited);
+    throw error;
+  });
 }

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { AmbiguousProviderError } from '../connections/errors.ts';
 import { type BoundQuery, type CompiledQuery, compileQuery } from '../graphql/compiled-query.ts';
 import { asCurrentCaller, type Features, type GraphqlContext } from '../graphql/context.ts';
+import { parseWithinLimits } from '../graphql/limits.ts';
 import { rootFieldsOf } from '../graphql/operation.ts';
 import type { Credentials, Identity } from '../identity/caller.ts';
 import { DomainError } from '../lib/domain-error.ts';
@@ -57,8 +58,8 @@ interface Operation {
 }
 
 const maxBodyBytes = 16 * 1024;
-const maxPlans = 1_000;
-const maxReads = 1_000;
+/** Of documents, and of bodies: what is remembered for one takes up to a hundred times its text. */
+const remembered = { max: 1_000, maxSize: 512 * 1024, sizeCalculation: (_: object, text: string) => text.length + 1 };
 const tokenReads = new Set(['currentAppUserConnection', 'sharedConnection', '__typename']);
 const json = 'application/json; charset=utf-8';
 const graphqlJson = 'application/graphql-response+json; charset=utf-8';
@@ -71,10 +72,10 @@ const graphqlJson = 'application/graphql-response+json; charset=utf-8';
  * such). Whatever is not plain success goes the usual way, and is answered there.
  */
 export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
-  const plans = new LRUCache<string, { plan: Plan | null }>({ max: maxPlans });
-  /** By their bodies: a backend function mostly sends the same one. */
-  const reads = new LRUCache<string, Read>({ max: maxReads });
-  const { schema, parse, validate } = deps.yoga.getEnveloped({} as never);
+  const plans = new LRUCache<string, { plan: Plan | null }>(remembered);
+  /** By their bodies, of which a backend function mostly sends the same one. */
+  const reads = new LRUCache<string, Read>(remembered);
+  const { schema, validate } = deps.yoga.getEnveloped({} as never);
   const headersOf = (own: Record<string, string>) =>
     Object.entries({ ...deps.headers, ...own, 'Cache-Control': 'no-store' }).flat();
   const jsonHeaders = headersOf({ 'content-type': json });
@@ -89,7 +90,7 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
     let plan: Plan | null = null;
     if (deps.trusted?.has(query) === false) return null;
     try {
-      const document = parse(query);
+      const document = parseWithinLimits(query, { noLocation: true }); // places are told by the usual way
       const operation = onlyTokenRead(document);
       const compiled = operation && validate(schema, document).length === 0 ? compileQuery(schema, document) : null;
       if (operation && compiled)
@@ -138,7 +139,7 @@ export function createTokenReadRoute(deps: TokenReadDeps): TokenReadRoute {
       setCookie: () => {},
     };
     const data = await read.answer(contextValue);
-    if (!known) reads.set(body, read);
+    if (!known && contextValue.caller.kind === 'backend-function') reads.set(body, read);
     exchange.operation = read.operation;
     exchange.outcome ??= 'OK';
     deps.metrics.graphqlOperation(exchange);

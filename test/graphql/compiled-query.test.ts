@@ -6,6 +6,7 @@ import {
   type GraphQLFieldResolver,
   type GraphQLObjectType,
   type GraphQLResolveInfo,
+  type GraphQLScalarType,
   isAbstractType,
   isCompositeType,
   getNamedType,
@@ -24,6 +25,8 @@ const schema = buildSchema(`
     matrix: [[Int]!]
     broken: Broken
     told: String
+    self: Query
+    needs(text: String!): String
   }
   enum Kind { CAT DOG }
   interface Pet { name: String! kind: Kind! friend: Pet ids(prefix: String = "p"): [ID!] }
@@ -90,6 +93,7 @@ resolveWith('Query', {
   matrix: () => [[1, later(null)], later([]), new Set([2])],
   told: (_root, args, context, info) => `${JSON.stringify([args, context])} ${told(info)}`,
   broken: () => ({ fine: 'fine' }),
+  self: () => ({}),
 });
 resolveWith('Broken', {
   fails: fail,
@@ -135,6 +139,7 @@ describe('a compiled query', () => {
       '{ pet(kind: DOG) { name friend { name } ...F ... { name } } } fragment F on Pet { friend { kind ... on Cat { lives } } name }',
     ],
     ['a fragment that is spread twice', '{ ...F ...F } fragment F on Query { told }'],
+    ['defaults of a root field that is asked below the root', '{ self { pets { name } pet { name } told } told }'],
     [
       'arguments of the document',
       '{ pet(kind: DOG, name: "a", size: 3) { name } other: pet(name: null) { name } pets(count: 2) { ids friend { kind } } }',
@@ -164,7 +169,7 @@ describe('a compiled query', () => {
       const own = 'getFields' in type ? Object.values(type.getFields()) : [];
       const usable = own.filter((field) => depth > 0 || !isCompositeType(getNamedType(field.type)));
       const fields = usable
-        .filter((field) => field.name !== 'broken')
+        .filter(({ name: field }) => field !== 'broken' && field !== 'needs')
         .map((field) => {
           const inner = getNamedType(field.type);
           const below = isCompositeType(inner) ? fieldsOf(inner.name, depth - 1) : fc.constant('');
@@ -215,6 +220,28 @@ describe('a compiled query', () => {
     expect(unhandled).toEqual([]);
   });
 
+  test('rejects when all that it began has ended', async () => {
+    const slow = buildSchema('type Query { late: String fails: String }');
+    const { late, fails } = slow.getQueryType()?.getFields() ?? {};
+    const ended: string[] = [];
+    if (late) late.resolve = () => later(later(later(null))).then(() => ended.push('late'));
+    if (fails) fails.resolve = fail;
+    await expect(compileQuery(slow, parse('{ fails late }'))?.({})?.(null)).rejects.toThrow('it fails');
+    expect(ended).toEqual(['late']);
+  });
+
+  test.each([
+    ['undefined', undefined],
+    ['null', null],
+    ['a function', () => 'text'],
+  ])('rejects a scalar that serializes to %s', async (_name, serialized) => {
+    const scalars = buildSchema('scalar Odd type Query { odd: Odd }');
+    const { odd } = scalars.getQueryType()?.getFields() ?? {};
+    if (odd) odd.resolve = () => 'value';
+    (scalars.getType('Odd') as GraphQLScalarType).serialize = () => serialized;
+    await expect(compileQuery(scalars, parse('{ odd }'))?.({})?.(null)).rejects.toThrow('it is no Odd');
+  });
+
   test('asks a type whether a value is one of it', async () => {
     const checked = buildSchema('type Query { one: One } type One { text: String }');
     const one = checked.getType('One') as GraphQLObjectType;
@@ -226,12 +253,16 @@ describe('a compiled query', () => {
       one.isTypeOf = () => isOne;
       expect(await run?.(null)).toBe('{"one":{"text":"x"}}');
     }
-    one.isTypeOf = () => false;
-    await expect(run?.(null)).rejects.toThrow('One');
+    for (const isNone of [false, later(false), undefined, later(undefined)]) {
+      one.isTypeOf = () => isNone as boolean;
+      expect((await execute({ schema: checked, document })).errors).toHaveLength(1);
+      await expect(run?.(null)).rejects.toThrow('it is no One');
+    }
   });
 
   test.each([
     ['variables that are missing', 'query ($n: Int!) { pets(count: $n) { name } }', {}],
+    ['null where a default stands in for nothing else', 'query ($n: String = "x") { needs(text: $n) }', { n: null }],
     ['variables of another type', 'query ($n: Int!) { pets(count: $n) { name } }', { n: 'x' }],
   ])('is not bound to %s', (_name, source, variables) => {
     expect(compileQuery(schema, parse(source))?.(variables)).toBeNull();
@@ -243,6 +274,7 @@ describe('a compiled query', () => {
     ['arguments below the root', '{ pet { ids(prefix: "x") } }'],
     ['arguments in a fragment', '{ ...F } fragment F on Query { pets(count: 1) { name } }'],
     ['a mutation', 'mutation { told }'],
+    ['introspection', '{ told __schema { queryType { name } } }'],
     ['several operations', 'query A { told } query B { told }'],
   ])('is not made of %s', (_name, source) => {
     expect(compileQuery(schema, parse(source))).toBeNull();
